@@ -1,0 +1,1 @@
+"""Files to typed facts: claims, logs, README, sizes, scripts and what the engine saw when it walked them."""
