@@ -1,0 +1,73 @@
+"""Events: what happened during the walk, in order. A trace is made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Spot = tuple[str, int]
+"""Module name and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and inside what an event happened."""
+
+    spot: Spot
+    calls: tuple[Spot, ...]
+    """Call sites that lead here, outermost first."""
+    loops: tuple[tuple[int, int, int], ...]
+    """Enclosing loops, outermost first: (loop, execution of the loop, iteration)."""
+
+
+@dataclass(slots=True)
+class ScoreEvent:
+    """The loss of some targets was computed."""
+
+    number: int
+    place: Place
+    targets: int
+    """Token labels of the targets."""
+    state: int
+    """Labels of the predictor: activations and the updates that its state carries."""
+
+
+@dataclass(slots=True)
+class UpdateEvent:
+    """State changed, using validation tokens."""
+
+    number: int
+    place: Place
+    what: str
+    """``step`` (optimiser), ``write`` (in place), ``count`` (table)."""
+    uses: int
+    """Labels that went into the change: scores, activations, tokens."""
+    fresh: bool
+    """The state is a tensor made by the evaluation itself, not a network."""
+    name: str
+    """How the script calls what changed."""
+
+
+@dataclass(slots=True)
+class LookupEvent:
+    """A table was read at a place that depends on tokens."""
+
+    number: int
+    place: Place
+    components: tuple[int, ...]
+    """Token labels of each index component."""
+    table: int
+    """Labels of the table's content."""
+
+
+@dataclass(slots=True)
+class ReportEvent:
+    """Something was printed or logged."""
+
+    number: int
+    place: Place
+    template: str
+    """The text, with ``\\0`` for each value that is not known."""
+    labels: int
+
+
+Event = ScoreEvent | UpdateEvent | LookupEvent | ReportEvent

@@ -1,0 +1,104 @@
+"""Labels: what a value depends on. Interned to bits, so that a set of labels is one integer and a union is one ``|``."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeVar
+
+from pgaudit.engine.linear import Linear
+
+
+class Iteration(NamedTuple):
+    """The value was made from the variable of a loop, in its ``index``-th iteration."""
+
+    loop: int
+    index: int
+
+
+class Token(NamedTuple):
+    """Token ids from a data file: which slice of the stream, by the loop iterations that its bounds depend on."""
+
+    origin: str
+    """``val``, ``train``, or the path that could not be told apart."""
+    tags: frozenset[Iteration]
+    start: Linear | None
+    """Stream position of the first element, where known."""
+
+
+class Activation(NamedTuple):
+    """What a network computed from those tokens."""
+
+    origin: str
+    tags: frozenset[Iteration]
+    start: Linear | None
+
+
+class Score(NamedTuple):
+    """The loss of the targets of a score event; ``start``/``end`` bound the positions within each window."""
+
+    event: int
+    start: Linear | None
+    end: Linear | None
+
+
+class Update(NamedTuple):
+    """State that was changed by an update event."""
+
+    event: int
+
+
+class Lookup(NamedTuple):
+    """The result of a table lookup event."""
+
+    event: int
+
+
+class Depends(NamedTuple):
+    """Differentiable dependence on the trainable state of a cell (a network, or a tensor given to an optimiser)."""
+
+    cell: int
+
+
+class Artifact(NamedTuple):
+    """Read back from a file that the script wrote."""
+
+    path: str
+
+
+Label = Iteration | Token | Activation | Score | Update | Lookup | Depends | Artifact
+Kind = TypeVar("Kind", Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact)
+
+
+class LabelTable:
+    """The bits of one walk. Sets of labels are plain integers; ``0`` is the empty set."""
+
+    def __init__(self) -> None:
+        self._bits: dict[Label, int] = {}
+        self._labels: list[Label] = []
+        self._masks: dict[type, int] = dict.fromkeys((Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact), 0)
+
+    def bit(self, label: Label) -> int:
+        """The bit of a label, a new one on first sight."""
+        bit = self._bits.get(label)
+        if bit is None:
+            bit = 1 << len(self._labels)
+            self._bits[label] = bit
+            self._labels.append(label)
+            self._masks[type(label)] |= bit
+        return bit
+
+    def mask(self, *kinds: type) -> int:
+        """All bits of the given kinds so far."""
+        mask = 0
+        for kind in kinds:
+            mask |= self._masks[kind]
+        return mask
+
+    def of(self, labels: int, kind: type[Kind]) -> list[Kind]:
+        """The labels of one kind in a set, oldest first."""
+        found = []
+        rest = labels & self._masks[kind]
+        while rest:
+            low = rest & -rest
+            found.append(self._labels[low.bit_length() - 1])
+            rest ^= low
+        return found  # type: ignore[return-value]  # the mask holds labels of this kind only

@@ -1,0 +1,161 @@
+"""The run itself: environment, command line, process group, threads, clocks. This is where the effective configuration enters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pgaudit.engine.calls import Arguments, call
+from pgaudit.engine.library.builtins import first, nothing
+from pgaudit.engine.library.strings import text_of
+from pgaudit.engine.machine import Machine, Setting
+from pgaudit.engine.values import Const, Data, Function, Instance, Native, Partial, Sequence, Value, known
+
+DEFAULT = "code default"
+CALLBACK_KEYWORDS = ("target", "func", "fn")
+
+
+def environment(m: Machine, name: Value | None, default: Value | None) -> Value:
+    """What ``os.environ.get(name, default)`` gives in the run."""
+    key = known(name)
+    if not isinstance(key, str):
+        return Data(scalar=True)
+    setting = m.environment.get(key)
+    if setting is not None:
+        m.read[key] = (setting.value, setting.source)
+        return Const(setting.value)
+    if isinstance(default, Const):
+        m.read.setdefault(key, (str(default.value), DEFAULT))
+    return default if default is not None else Const(None)
+
+
+def _get(m: Machine, args: Arguments, line: int) -> Value:
+    return environment(m, args.get(0, "key"), args.get(1, "default"))
+
+
+def _set_default(m: Machine, args: Arguments, line: int) -> Value:
+    name, value = known(args.get(0, "key")), known(args.get(1, "value"))
+    if isinstance(name, str) and isinstance(value, str):
+        m.environment.setdefault(name, Setting(value, "set by the script"))
+    return environment(m, args.get(0, "key"), args.get(1, "value"))
+
+
+def set_environment(m: Machine, name: Value, value: Value) -> None:
+    """``os.environ[name] = value``."""
+    key, text = known(name), known(value)
+    if isinstance(key, str) and isinstance(text, str) and not m.uncertain:
+        m.environment[key] = Setting(text, "set by the script")
+
+
+def _parser(m: Machine, args: Arguments, line: int) -> Value:
+    """An ``ArgumentParser``: options are gathered, ``parse_args`` gives their values in the run."""
+    options = Instance(None)
+    parser = Instance(None)
+
+    def add(given: Arguments) -> Value:
+        _add_option(m, options, given)
+        return Data()
+
+    def sub(given: Arguments) -> Value:
+        return parser
+
+    parser.attrs = {
+        "add_argument": Native(add),
+        "parse_args": Native(lambda given: options),
+        "parse_known_args": Native(lambda given: Sequence("tuple", [options, Sequence("list", [])])),
+        "add_argument_group": Native(sub),
+        "add_mutually_exclusive_group": Native(sub),
+        "set_defaults": Native(lambda given: options.attrs.update(given.keywords) or Const(None)),
+    }
+    return parser
+
+
+def _add_option(m: Machine, options: Instance, given: Arguments) -> None:
+    names = [text_of(value) for value in given.positional]
+    flag = next((name for name in names if name.startswith("--")), names[0] if names else "")
+    option = flag.lstrip("-")
+    target = known(given.keywords.get("dest")) or option.replace("-", "_")
+    action = known(given.keywords.get("action"))
+    default = given.keywords.get("default")
+    if default is None:
+        default = Const({"store_true": False, "store_false": True}.get(str(action)))
+    setting = m.arguments.get(option)
+    if setting is None:
+        options.attrs[str(target)] = default
+        return
+    m.read[f"--{option}"] = (setting.value, setting.source)
+    value: Value = Const(action == "store_true") if action in ("store_true", "store_false") else Const(setting.value)
+    kind = given.keywords.get("type")
+    options.attrs[str(target)] = call(m, kind, Arguments([value], {}), m.line) if kind is not None else value
+
+
+def call_callbacks(m: Machine, args: Arguments, line: int) -> None:
+    """Functions handed to foreign code may be called by it."""
+    for value in args.all():
+        if isinstance(value, Function) and value.node.name == "<lambda>" and not value.node.params:
+            call(m, value, Arguments([], {}), line)
+
+
+def _thread(m: Machine, args: Arguments, line: int) -> Value:
+    target = next((args.keywords[name] for name in CALLBACK_KEYWORDS if name in args.keywords), None)
+    given = args.keywords.get("args")
+    if isinstance(target, Function | Partial):
+        call(m, target, Arguments(list(given.store.items) if isinstance(given, Sequence) else [], {}), line)
+    return Data()
+
+
+def _pool(m: Machine, args: Arguments, line: int) -> Value:
+    """An executor: work is done when it is handed in."""
+
+    def submit(given: Arguments) -> Value:
+        result = call(m, given.positional[0], Arguments(given.positional[1:], given.keywords), m.line) if given.positional else Data()
+        return Instance(None, {"result": Native(lambda _: result)})
+
+    def apply(given: Arguments) -> Value:
+        from pgaudit.engine.library.builtins import FUNCTIONS as BUILTINS
+
+        return BUILTINS["builtins.map"](m, given, m.line)
+
+    return Instance(None, {"submit": Native(submit), "map": Native(apply), "starmap": Native(apply), "shutdown": Native(lambda _: Const(None))})
+
+
+def _checkpoint(m: Machine, args: Arguments, line: int) -> Value:
+    return call(m, args.positional[0], Arguments(args.positional[1:], {}), line) if args.positional else Data()
+
+
+def _clock(m: Machine, args: Arguments, line: int) -> Value:
+    return Data(scalar=True)
+
+
+def _number(value: object) -> Callable[[Machine, Arguments, int], Value]:
+    return lambda m, args, line: Const(value)
+
+
+FUNCTIONS: dict[str, Callable[[Machine, Arguments, int], Value]] = {
+    "os.environ.get": _get,
+    "os.getenv": _get,
+    "os.environ.setdefault": _set_default,
+    "argparse.ArgumentParser": _parser,
+    "threading.Thread": _thread,
+    "concurrent.futures.ThreadPoolExecutor": _pool,
+    "concurrent.futures.ProcessPoolExecutor": _pool,
+    "multiprocessing.Pool": _pool,
+    "torch.utils.checkpoint.checkpoint": _checkpoint,
+    "time.time": _clock,
+    "time.perf_counter": _clock,
+    "time.monotonic": _clock,
+    "torch.distributed.is_available": _number(True),
+    "torch.distributed.is_initialized": _number(True),
+    "torch.distributed.get_rank": _number(0),
+    "torch.distributed.get_world_size": _number(8),
+    "torch.distributed.all_reduce": nothing,
+    "torch.distributed.broadcast": nothing,
+    "torch.distributed.barrier": nothing,
+    "torch.distributed.init_process_group": nothing,
+    "torch.distributed.destroy_process_group": nothing,
+    "contextlib.nullcontext": first,
+    "functools.lru_cache": first,
+    "functools.cache": first,
+    "functools.wraps": first,
+    "atexit.register": nothing,
+    "warnings.filterwarnings": nothing,
+}

@@ -1,0 +1,335 @@
+"""The state of one walk: frames, labels, events, budget; and the few operations on labels that everything else uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pgaudit.engine.events import Event, LookupEvent, Place, ReportEvent, ScoreEvent, Spot, UpdateEvent
+from pgaudit.engine.labels import (
+    Activation,
+    Depends,
+    Iteration,
+    LabelTable,
+    Lookup,
+    Score,
+    Token,
+    Update,
+)
+from pgaudit.engine.linear import Linear
+from pgaudit.engine.values import (
+    Const,
+    Data,
+    Either,
+    Instance,
+    Mapping as MappingValue,
+    Network,
+    Sequence,
+    Value,
+    Zipped,
+    join,
+    new_number,
+)
+from pgaudit.program import ir
+
+MAX_STEPS = 600_000
+"""Statements and calls of one walk; the largest real script needs about a sixth."""
+MAX_DEPTH = 40
+MAX_RECURSION = 2
+
+
+class BudgetExceeded(Exception):
+    """The walk was cut off; what it saw until then stands, and the report says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value of the effective configuration and what set it."""
+
+    value: str
+    source: str
+
+
+class Frame:
+    """The names of one function call, class body or module."""
+
+    __slots__ = ("closure", "env", "outer", "returns", "shared", "source", "yields")
+
+    def __init__(self, source: str, closure: Frame | None = None) -> None:
+        self.env: dict[str, Value] = {}
+        self.source = source
+        """Name of the module whose text this is."""
+        self.closure = closure
+        """The frame in which the function was defined; ``None`` for a module."""
+        self.shared: dict[str, Frame] = {}
+        """Names declared ``global`` or ``nonlocal``, with the frame that holds them."""
+        self.returns: list[Value] = []
+        self.yields: list[Value] = []
+
+    def module(self) -> Frame:
+        """The frame of the module."""
+        frame = self
+        while frame.closure is not None:
+            frame = frame.closure
+        return frame
+
+    def find(self, name: str) -> Value | None:
+        """The value of a name, looked up as Python does (class bodies are not told apart)."""
+        frame: Frame | None = self
+        while frame is not None:
+            if (value := frame.env.get(name)) is not None:
+                return value
+            frame = frame.closure
+        return None
+
+
+@dataclass(slots=True)
+class Machine:
+    """One walk over one script."""
+
+    environment: dict[str, Setting]
+    """Environment variables of the run; the script may add to them."""
+    arguments: Mapping[str, Setting]
+    """Command line options of the run, by option name without dashes."""
+    siblings: Mapping[str, ir.Module]
+    """Modules that lie beside the script."""
+    labels: LabelTable = field(default_factory=LabelTable)
+    events: list[Event] = field(default_factory=list)
+    frame: Frame = field(default_factory=lambda: Frame("__main__"))
+    calls: list[Spot] = field(default_factory=list)
+    loops: list[tuple[int, int, int]] = field(default_factory=list)
+    sampled: int = 0
+    """Depth of enclosing loops of which not every iteration is walked."""
+    uncertain: int = 0
+    """Depth of enclosing branches that may not be taken."""
+    steps: int = 0
+    line: int = 0
+    active: dict[int, int] = field(default_factory=dict)
+    escapes: list[list[dict[str, Value]]] = field(default_factory=list)
+    """Environments at uncertain breaks and continues of the enclosing loops."""
+    gradients: dict[int, int] = field(default_factory=dict)
+    cells: dict[int, Value] = field(default_factory=dict)
+    modules: dict[str, Value] = field(default_factory=dict)
+    loop_numbers: dict[int, int] = field(default_factory=dict)
+    written: int = 0
+    """Labels of everything that the script saved to files."""
+    read: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Settings that the code asked for: name → (value used, what set it)."""
+    problems: dict[str, Spot] = field(default_factory=dict)
+    """What the walk could not follow, with the first place."""
+    _narrowed: dict[tuple[int, Linear | None, Linear | None, int], int] = field(default_factory=dict)
+
+    # --- bookkeeping -----------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Count one statement or call against the budget."""
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise BudgetExceeded
+
+    def problem(self, reason: str) -> None:
+        """Note something that the walk could not follow."""
+        self.problems.setdefault(reason, (self.frame.source, self.line))
+
+    def place(self, line: int) -> Place:
+        """Here, at ``line`` of the current text."""
+        return Place((self.frame.source, line), tuple(self.calls), tuple(self.loops))
+
+    def loop_number(self, node: object) -> int:
+        """The number of a loop statement or comprehension in iteration labels."""
+        number = self.loop_numbers.get(id(node))
+        if number is None:
+            number = self.loop_numbers[id(node)] = new_number()
+        return number
+
+    # --- labels ----------------------------------------------------------------------------------------------------
+
+    def content(self, value: Value | None, depth: int = 4) -> int:
+        """Everything that a value depends on, through containers and into the state of cells."""
+        kind = type(value)
+        if value is None or kind is Const:
+            return value.labels if value is not None else 0
+        labels = value.labels
+        if kind is Data:
+            return labels | value.cell.labels if value.cell is not None else labels  # type: ignore[attr-defined]
+        if depth == 0 or kind is Network:
+            return labels
+        for part in parts(value):
+            labels |= self.content(part, depth - 1)
+        return labels
+
+    def union(self, values: Iterable[Value]) -> int:
+        """The content of several values."""
+        labels = 0
+        for value in values:
+            labels |= self.content(value)
+        return labels
+
+    def tags(self, labels: int) -> int:
+        """The iteration labels of a set."""
+        return labels & self.labels.mask(Iteration)
+
+    def tagged(self, value: Value, tags: int) -> Value:
+        """The value as seen under further iteration labels."""
+        if not tags & ~value.labels and not isinstance(value, Either):
+            return value
+        if isinstance(value, Const):
+            return Const(value.value, value.labels | tags)
+        if isinstance(value, Sequence):
+            return value.view(tags)
+        if isinstance(value, Either):
+            return Either([self.tagged(option, tags) for option in value.options])
+        if isinstance(value, Data):
+            copy = Data(
+                value.labels | tags,
+                linear=self.linear(value) if value.scalar else value.linear,
+                scalar=value.scalar,
+                base=value.base if value.scalar else value,
+                cell=value.cell,
+                text=value.text,
+            )
+            copy.table = value.table
+            return copy
+        return value
+
+    def linear(self, value: Value | None) -> Linear | None:
+        """The linear form of an integer; an unknown scalar becomes a symbol of its own."""
+        if type(value) is Const:
+            return Linear(value.value) if isinstance(value.value, int) else None
+        if type(value) is Data:
+            if value.linear is None and value.scalar:
+                value.linear = Linear(0, ((new_number(), 1),))
+            return value.linear
+        return None
+
+    def narrow(self, labels: int, start: Linear | None, end: Linear | None, tags: int) -> int:
+        """The labels of ``x[start:end]``: tokens move, scores are bounded, loop labels of the bounds join the address."""
+        addressed = labels & self.labels.mask(Token, Activation, Score)
+        if not addressed:
+            return labels
+        key = (labels, start, end, tags)
+        narrowed = self._narrowed.get(key)
+        if narrowed is None:
+            narrowed = labels & ~addressed
+            more = frozenset(self.labels.of(tags, Iteration))
+            for kind in (Token, Activation):
+                for label in self.labels.of(labels, kind):
+                    at = label.start.plus(start) if label.start is not None and start is not None else None
+                    narrowed |= self.labels.bit(kind(label.origin, label.tags | more, at))
+            for score in self.labels.of(labels, Score):
+                narrowed |= self.labels.bit(Score(score.event, _shift(score.start, start), _shift(score.start, end) or score.end))
+            self._narrowed[key] = narrowed
+        return narrowed
+
+    def tokens_behind(self, labels: int) -> int:
+        """Token and activation labels of a set, through its scores to their targets."""
+        tokens = labels & self.labels.mask(Token, Activation)
+        for score in self.labels.of(labels, Score):
+            event = self.events[score.event]
+            assert isinstance(event, ScoreEvent)
+            tokens |= event.targets
+        return tokens
+
+    def learns_from_evaluation(self, labels: int) -> bool:
+        """Do any tokens in the set come from elsewhere than training files?"""
+        tokens = self.tokens_behind(labels)
+        return any(
+            label.origin != "train" for kind in (Token, Activation) for label in self.labels.of(tokens, kind)
+        )
+
+    # --- events ----------------------------------------------------------------------------------------------------
+
+    def score(self, targets: int, predictor: int, line: int) -> int:
+        """Record that ``targets`` were scored; returns the labels of the loss."""
+        tokens = targets & self.labels.mask(Token)
+        number = len(self.events)
+        self.events.append(ScoreEvent(number, self.place(line), tokens, predictor))
+        carried = predictor & self.labels.mask(Depends, Lookup)
+        return self.labels.bit(Score(number, Linear(0), None)) | carried
+
+    def update(self, cell: Value, what: str, uses: int, line: int, name: str = "") -> None:
+        """Record that the state of ``cell`` changed using ``uses``, if those come from evaluation data."""
+        if not self.learns_from_evaluation(uses):
+            return
+        number = len(self.events)
+        fresh = not isinstance(cell, Network)
+        self.events.append(UpdateEvent(number, self.place(line), what, uses, fresh, name))
+        cell.labels |= self.labels.bit(Update(number))
+
+    def lookup(self, components: tuple[int, ...], table: int, line: int) -> int:
+        """Record a table lookup; returns the labels of its result."""
+        number = len(self.events)
+        tokens = self.labels.mask(Token)
+        self.events.append(LookupEvent(number, self.place(line), tuple(c & tokens for c in components), table))
+        kept = table & ~self.labels.mask(Token, Activation, Iteration)
+        return self.labels.bit(Lookup(number)) | kept
+
+    def report(self, template: str, labels: int, line: int) -> None:
+        """Record something printed."""
+        self.events.append(ReportEvent(len(self.events), self.place(line), template, labels))
+
+    # --- writes ----------------------------------------------------------------------------------------------------
+
+    def write(self, target: Value, labels: int, line: int, *, replace: bool = False) -> None:
+        """Change a value in place, and whatever it is a view of. Iteration labels of content are not addresses: dropped."""
+        labels &= ~self.labels.mask(Iteration)
+        seen: set[int] = set()
+        pending = [target]
+        while pending:
+            value = pending.pop()
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            if isinstance(value, Either):
+                pending.extend(value.options)
+                continue
+            cell = value if isinstance(value, Network) else value.cell if isinstance(value, Data) else None
+            if cell is not None:
+                self._write_cell(cell, labels, line)
+            if isinstance(value, Data):
+                strong = replace and value is target and not self.uncertain and value.base is None and cell is None
+                value.labels = labels | (value.labels & self.labels.mask(Depends)) if strong else value.labels | labels
+                if value.base is not None:
+                    pending.append(value.base)
+
+    def _write_cell(self, cell: Value, labels: int, line: int) -> None:
+        learned = labels & self.labels.mask(Token, Activation, Score)
+        if learned:
+            self.update(cell, "write", labels, line)
+        cell.labels |= labels & ~self.labels.mask(Token, Activation, Score, Depends)
+
+    def trainable(self, value: Value) -> int:
+        """The bit of dependence on a cell; a tensor becomes a cell when it is asked for."""
+        bit = self.labels.bit(Depends(id(value)))
+        self.cells[id(value)] = value
+        value.labels |= bit
+        return bit
+
+
+def parts(value: Value) -> Iterable[Value]:
+    """The values inside a container, object or alternative."""
+    if isinstance(value, Sequence):
+        return value.store.items[:32] + ([value.store.rest] if value.store.rest is not None else [])
+    if isinstance(value, MappingValue):
+        return list(value.entries.values())[:32] + ([value.rest] if value.rest is not None else [])
+    if isinstance(value, Either):
+        return value.options
+    if isinstance(value, Zipped):
+        return value.sources
+    if isinstance(value, Instance):
+        return list(value.attrs.values())[:32]
+    return ()
+
+
+def each(value: Value, apply: Callable[[Value], Value]) -> Value:
+    """Apply an operation to every alternative and join the results."""
+    if not isinstance(value, Either):
+        return apply(value)
+    result = apply(value.options[0])
+    for option in value.options[1:]:
+        result = join(result, apply(option))
+    return result
+
+
+def _shift(base: Linear | None, by: Linear | None) -> Linear | None:
+    return base.plus(by) if base is not None and by is not None else None

@@ -1,0 +1,179 @@
+"""Questions about a walk. Rules are made of these; each answer names the events that a trace needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import IntEnum
+from typing import NamedTuple
+
+from pgaudit.engine.events import LookupEvent, ReportEvent, ScoreEvent, UpdateEvent
+from pgaudit.engine.labels import Activation, Iteration, Lookup, Score, Token, Update
+from pgaudit.engine.linear import Linear, distance
+from pgaudit.engine.walk import Walk
+
+METRIC_WORDS = (("bpb", "bits_per_byte", "bits per byte"), ("loss",))
+"""Words that name the metric, the telling ones first."""
+
+
+class Overlap(IntEnum):
+    """How two slices of one token stream relate."""
+
+    DISJOINT = 0
+    MAY = 1
+    SAME = 2
+
+
+class StateBeforeScore(NamedTuple):
+    """A reported score whose predictor had learned from the tokens that it scores."""
+
+    score: ScoreEvent
+    update: UpdateEvent
+    overlap: Overlap
+
+
+class TargetInKey(NamedTuple):
+    """A lookup that feeds a reported score, one index component of which holds the scored token and its context."""
+
+    lookup: LookupEvent
+    component: int
+    scored: Token
+    context: Token
+
+
+def reported(walk: Walk) -> ReportEvent | None:
+    """The print that carries the submission's score: the last one that names a metric and depends on validation scores."""
+    for words in METRIC_WORDS:
+        for event in reversed(walk.reports):
+            text = event.template.lower()
+            if any(word in text for word in words) and any(_evaluates(walk, score) for score in scores_of(walk, event.labels)):
+                return event
+    return None
+
+
+def _evaluates(walk: Walk, score: ScoreEvent) -> bool:
+    return any(token.origin != "train" for token in walk.labels.of(score.targets, Token))
+
+
+def scores_of(walk: Walk, labels: int) -> list[ScoreEvent]:
+    """The score events in a set of labels."""
+    events = [walk.events[label.event] for label in walk.labels.of(labels, Score)]
+    return [event for event in events if isinstance(event, ScoreEvent)]
+
+
+def state_before_score(walk: Walk, report: ReportEvent) -> Iterator[StateBeforeScore]:
+    """Reported scores whose predictor carries an update on the same tokens (C3), or may carry one (C1).
+
+    An update in a loop that also scores is legal when the loop iterations in the addresses keep both apart, or when
+    it follows a reported score of that loop: then it can only have seen what was scored.
+    """
+    counted = [(label, walk.events[label.event]) for label in walk.labels.of(report.labels, Score)]
+    for label, score in counted:
+        assert isinstance(score, ScoreEvent)
+        if not _evaluates(walk, score):
+            continue
+        for update in updates_behind(walk, score.state):
+            overlap = overlap_of(walk, update.uses, label, score)
+            if overlap is Overlap.SAME or overlap is Overlap.MAY and not _follows_score(update, score, [s for _, s in counted]):
+                yield StateBeforeScore(score, update, overlap)
+
+
+def updates_behind(walk: Walk, labels: int) -> list[UpdateEvent]:
+    """The updates that a state carries, latest first."""
+    events = [walk.events[label.event] for label in walk.labels.of(labels, Update)]
+    return [event for event in reversed(events) if isinstance(event, UpdateEvent)]
+
+
+def _follows_score(update: UpdateEvent, score: ScoreEvent, counted: Iterable[object]) -> bool:
+    shared = {loop[:2] for loop in score.place.loops} & {loop[:2] for loop in update.place.loops}
+    return any(
+        isinstance(earlier, ScoreEvent)
+        and earlier.number < update.number
+        and shared & {loop[:2] for loop in earlier.place.loops}
+        for earlier in counted
+    )
+
+
+def overlap_of(walk: Walk, uses: int, label: Score, score: ScoreEvent) -> Overlap:
+    """Did ``uses`` contain the tokens that ``score`` scores?"""
+    strongest = Overlap.DISJOINT
+    targets = walk.labels.of(score.targets, Token)
+    for used, window in _used_tokens(walk, uses):
+        if window is not None and _bounded_before(window, label):
+            continue
+        for target in targets:
+            strongest = max(strongest, _compare(used, target))
+            if strongest is Overlap.SAME:
+                return strongest
+    return strongest
+
+
+def _used_tokens(walk: Walk, uses: int) -> Iterator[tuple[Token | Activation, Score | None]]:
+    for kind in (Token, Activation):
+        for token in walk.labels.of(uses, kind):
+            yield token, None
+    for label in walk.labels.of(uses, Score):
+        event = walk.events[label.event]
+        assert isinstance(event, ScoreEvent)
+        for token in walk.labels.of(event.targets, Token):
+            yield token, label
+
+
+def _bounded_before(used: Score, scored: Score) -> bool:
+    """The fit ends, within each window, where the score begins."""
+    gap = distance(used.end, scored.start)
+    return gap is not None and gap >= 0
+
+
+def _compare(used: Token | Activation, target: Token) -> Overlap:
+    if "train" in (used.origin, target.origin):
+        return Overlap.DISJOINT
+    mine, theirs = _by_loop(used.tags), _by_loop(target.tags)
+    shared = mine.keys() & theirs.keys()
+    if any(not mine[loop] & theirs[loop] for loop in shared):
+        return Overlap.DISJOINT
+    return Overlap.SAME if shared or not mine and not theirs else Overlap.MAY
+
+
+def _by_loop(tags: frozenset[Iteration]) -> dict[int, set[int]]:
+    loops: dict[int, set[int]] = {}
+    for tag in tags:
+        loops.setdefault(tag.loop, set()).add(tag.index)
+    return loops
+
+
+def target_in_key(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:
+    """Lookups behind the reported score whose index mixes the scored token with its context (C1)."""
+    lookups = [walk.events[label.event] for label in walk.labels.of(report.labels, Lookup)]
+    positions = list(_scored_positions(walk, report))
+    for lookup in lookups:
+        assert isinstance(lookup, LookupEvent)
+        for index, component in enumerate(lookup.components):
+            tokens = [token for token in walk.labels.of(component, Token) if token.origin != "train"]
+            if len(tokens) < 2:
+                continue
+            for token in tokens:
+                others = [other for other in tokens if _gap(other, token)]
+                if others and any(_same_position(token, position) for position in positions):
+                    yield TargetInKey(lookup, index, token, others[0])
+                    break
+
+
+def _scored_positions(walk: Walk, report: ReportEvent) -> Iterator[Token]:
+    """The tokens that the reported scores predict, moved to where each score was sliced."""
+    for label in walk.labels.of(report.labels, Score):
+        event = walk.events[label.event]
+        assert isinstance(event, ScoreEvent)
+        for token in walk.labels.of(event.targets, Token):
+            yield token
+            if label.start is not None and token.start is not None and label.start != Linear(0):
+                yield Token(token.origin, token.tags, token.start.plus(label.start))
+
+
+def _same_position(token: Token, position: Token) -> bool:
+    return token.start is not None and distance(token.start, position.start) == 0
+
+
+def _gap(one: Token, other: Token) -> bool:
+    """Are these different positions seen from the same place of the stream?"""
+    mine, theirs = _by_loop(one.tags), _by_loop(other.tags)
+    return one.start != other.start and all(mine[loop] & theirs[loop] for loop in mine.keys() & theirs.keys())

@@ -1,0 +1,73 @@
+"""The walk of one script, from its first line, and what it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pgaudit.engine.events import Event, LookupEvent, ReportEvent, ScoreEvent, Spot, UpdateEvent
+from pgaudit.engine.labels import LabelTable
+from pgaudit.engine.machine import BudgetExceeded, Machine, Setting
+from pgaudit.engine.statements import run
+from pgaudit.engine.values import Const
+from pgaudit.program import ir
+
+PROCESS_GROUP = {
+    "RANK": Setting("0", "rank 0 of 8"),
+    "LOCAL_RANK": Setting("0", "rank 0 of 8"),
+    "WORLD_SIZE": Setting("8", "rank 0 of 8"),
+}
+"""The run that counts is one of 8 processes; rank 0 prints the score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What the engine saw."""
+
+    labels: LabelTable
+    events: list[Event]
+    settings: Mapping[str, tuple[str, str]]
+    """Settings that the code asked for: name → (value, what set it)."""
+    problems: Mapping[str, Spot]
+    """What could not be followed, with the first place."""
+    steps: int
+
+    @property
+    def scores(self) -> list[ScoreEvent]:
+        """Losses computed, in order."""
+        return [event for event in self.events if isinstance(event, ScoreEvent)]
+
+    @property
+    def updates(self) -> list[UpdateEvent]:
+        """State changes that used evaluation tokens, in order."""
+        return [event for event in self.events if isinstance(event, UpdateEvent)]
+
+    @property
+    def lookups(self) -> list[LookupEvent]:
+        """Table lookups at token-dependent places, in order."""
+        return [event for event in self.events if isinstance(event, LookupEvent)]
+
+    @property
+    def reports(self) -> list[ReportEvent]:
+        """What was printed, in order."""
+        return [event for event in self.events if isinstance(event, ReportEvent)]
+
+
+def walk(
+    module: ir.Module,
+    *,
+    environment: Mapping[str, Setting] | None = None,
+    arguments: Mapping[str, Setting] | None = None,
+    siblings: Mapping[str, ir.Module] | None = None,
+) -> Walk:
+    """Walk a lowered script as one of 8 processes under the given configuration."""
+    m = Machine(PROCESS_GROUP | dict(environment or {}), arguments or {}, siblings or {})
+    m.frame.env["__name__"] = Const("__main__")
+    m.frame.env["__file__"] = Const("train_gpt.py")
+    try:
+        run(m, module.body)
+    except BudgetExceeded:
+        m.problem("the walk was cut off after its step budget")
+    except RecursionError:
+        m.problem("the walk was cut off: nested too deeply")
+    return Walk(m.labels, m.events, m.read, m.problems, m.steps)

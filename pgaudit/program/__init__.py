@@ -1,0 +1,1 @@
+"""Tree to program: libcst is lowered once into a small typed form that the engine walks; nothing after it sees syntax."""
