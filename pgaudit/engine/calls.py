@@ -406,7 +406,7 @@ def import_module(m: Machine, name: str) -> Value:
     local = name.lstrip(".")
     if local in m.modules:
         return m.modules[local]
-    sibling = m.siblings.get(local)
+    sibling = m.sibling(local) if local else None
     if sibling is None:
         return External(name)
     from pgaudit.engine.statements import run

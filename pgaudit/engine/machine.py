@@ -91,8 +91,8 @@ class Machine:
     """Environment variables of the run; the script may add to them."""
     arguments: Mapping[str, Setting]
     """Command line options of the run, by option name without dashes."""
-    siblings: Mapping[str, ir.Module]
-    """Modules that lie beside the script."""
+    sibling: Callable[[str], ir.Module | None]
+    """The module of a name that lies beside the script."""
     labels: LabelTable = field(default_factory=LabelTable)
     events: list[Event] = field(default_factory=list)
     frame: Frame = field(default_factory=lambda: Frame("__main__"))

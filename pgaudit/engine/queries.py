@@ -15,6 +15,10 @@ METRIC_WORDS = (("bpb", "bits_per_byte", "bits per byte"), ("loss",))
 """Words that name the metric, the telling ones first."""
 
 
+LEAST_LETTERS = 3
+"""A template with fewer literal letters fits any line."""
+
+
 class Overlap(IntEnum):
     """How two slices of one token stream relate."""
 
@@ -40,14 +44,33 @@ class TargetInKey(NamedTuple):
     context: Token
 
 
-def reported(walk: Walk) -> ReportEvent | None:
-    """The print that carries the submission's score: the last one that names a metric and depends on validation scores."""
+def reported(walk: Walk, score_lines: tuple[str, ...] = ()) -> ReportEvent | None:
+    """The print that carries the submission's score.
+
+    It depends on validation scores and can have printed one of ``score_lines``, the log lines that hold the claimed
+    number; where there is none such, it is the last one that names the metric.
+    """
+    candidates = [event for event in reversed(walk.reports) if any(_evaluates(walk, s) for s in scores_of(walk, event.labels))]
+    for event in candidates:
+        if any(prints(event.template, line) for line in score_lines):
+            return event
     for words in METRIC_WORDS:
-        for event in reversed(walk.reports):
-            text = event.template.lower()
-            if any(word in text for word in words) and any(_evaluates(walk, score) for score in scores_of(walk, event.labels)):
+        for event in candidates:
+            if any(word in event.template.lower() for word in words):
                 return event
     return None
+
+
+def prints(template: str, line: str) -> bool:
+    """Can the template have printed the line? Its literal parts must stand there in order, and say something."""
+    at = 0
+    parts = [part.strip() for part in template.split("\0")]
+    for part in parts:
+        found = line.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return sum(map(str.isalpha, "".join(parts))) >= LEAST_LETTERS
 
 
 def _evaluates(walk: Walk, score: ScoreEvent) -> bool:
@@ -142,20 +165,20 @@ def _by_loop(tags: frozenset[Iteration]) -> dict[int, set[int]]:
 
 
 def target_in_key(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:
-    """Lookups behind the reported score whose index mixes the scored token with its context (C1)."""
+    """Lookups behind the reported score whose index mixes the scored token with its context (C1).
+
+    A component that holds scored tokens only (a byte table read at the targets) is a choice of column.
+    """
     lookups = [walk.events[label.event] for label in walk.labels.of(report.labels, Lookup)]
-    positions = list(_scored_positions(walk, report))
+    scored = {(token.origin, token.start) for token in _scored_positions(walk, report) if token.start is not None}
     for lookup in lookups:
         assert isinstance(lookup, LookupEvent)
         for index, component in enumerate(lookup.components):
-            tokens = [token for token in walk.labels.of(component, Token) if token.origin != "train"]
-            if len(tokens) < 2:
-                continue
-            for token in tokens:
-                others = [other for other in tokens if _gap(other, token)]
-                if others and any(_same_position(token, position) for position in positions):
-                    yield TargetInKey(lookup, index, token, others[0])
-                    break
+            tokens = [token for token in walk.labels.of(component, Token) if token.origin != "train" and token.start is not None]
+            targets = [token for token in tokens if (token.origin, token.start) in scored]
+            context = [token for token in tokens if (token.origin, token.start) not in scored]
+            if targets and context:
+                yield TargetInKey(lookup, index, targets[0], context[0])
 
 
 def _scored_positions(walk: Walk, report: ReportEvent) -> Iterator[Token]:
@@ -167,13 +190,3 @@ def _scored_positions(walk: Walk, report: ReportEvent) -> Iterator[Token]:
             yield token
             if label.start is not None and token.start is not None and label.start != Linear(0):
                 yield Token(token.origin, token.tags, token.start.plus(label.start))
-
-
-def _same_position(token: Token, position: Token) -> bool:
-    return token.start is not None and distance(token.start, position.start) == 0
-
-
-def _gap(one: Token, other: Token) -> bool:
-    """Are these different positions seen from the same place of the stream?"""
-    mine, theirs = _by_loop(one.tags), _by_loop(other.tags)
-    return one.start != other.start and all(mine[loop] & theirs[loop] for loop in mine.keys() & theirs.keys())

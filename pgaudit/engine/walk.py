@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pgaudit.engine.events import Event, LookupEvent, ReportEvent, ScoreEvent, Spot, UpdateEvent
@@ -58,10 +58,13 @@ def walk(
     *,
     environment: Mapping[str, Setting] | None = None,
     arguments: Mapping[str, Setting] | None = None,
-    siblings: Mapping[str, ir.Module] | None = None,
+    sibling: Callable[[str], ir.Module | None] = lambda name: None,
 ) -> Walk:
-    """Walk a lowered script as one of 8 processes under the given configuration."""
-    m = Machine(PROCESS_GROUP | dict(environment or {}), arguments or {}, siblings or {})
+    """Walk a lowered script as one of 8 processes under the given configuration.
+
+    ``sibling`` gives the lowered module of a name that lies beside the script.
+    """
+    m = Machine(PROCESS_GROUP | dict(environment or {}), arguments or {}, sibling)
     m.frame.env["__name__"] = Const("__main__")
     m.frame.env["__file__"] = Const("train_gpt.py")
     try:

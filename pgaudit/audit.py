@@ -1,0 +1,120 @@
+"""The audit, whole, on one page: collected submissions in, report out. Prints nothing, asks no clock."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import pgaudit
+from pgaudit.evidence.evidence import Evidence
+from pgaudit.finding import Finding, Gap, Location
+from pgaudit.level import level_of
+from pgaudit.policy import Edition, Policy
+from pgaudit.report import FolderReport, Outcome, Report, SetAside, strength
+from pgaudit.rulebook import Rulebook
+from pgaudit.submission import Collected, Submission, UnreadableFile
+from pgaudit.verdict import Level, decide
+from pgaudit.waivers import Waivers
+
+
+def audit(
+    collected: Collected, rulebook: Rulebook, policy: Policy, waivers: Waivers | None = None, on: date | None = None
+) -> Report:
+    """Judge every submission by the policy edition in force ``on`` that date (default: the date of its head)."""
+    waivers = waivers or Waivers()
+    edition = policy.edition_at(on or collected.origin.date)
+    folders = tuple(audit_folder(submission, rulebook, edition, waivers) for submission in collected.submissions)
+    fired = {finding.rule for folder in folders for finding in folder.findings}
+    fired |= {waived.finding.rule for folder in folders for waived in folder.waived}
+    return Report(
+        version=pgaudit.__version__,
+        rulebook=rulebook.digest,
+        edition=edition.since.isoformat(),
+        origin=collected.origin,
+        submissions=folders,
+        rules={entry.rule.id: entry.rule for entry in rulebook if entry.rule.id in fired},
+        outside=collected.outside,
+        deleted=collected.deleted,
+        unused_waivers=waivers.unused(waived.waiver for folder in folders for waived in folder.waived),
+        expired_waivers=waivers.expired,
+    )
+
+
+def audit_folder(submission: Submission, rulebook: Rulebook, edition: Edition, waivers: Waivers) -> FolderReport:
+    """Run every rule on one record folder and decide."""
+    evidence = Evidence(submission, edition)
+    results: list[Finding | Gap] = []
+    outcomes: dict[str, Outcome] = {}
+    for entry in rulebook:
+        crash, yielded = collect_results(entry.rule.id, partial(entry.check, evidence))
+        outcomes[entry.rule.id] = outcome_of(crash, yielded)
+        results += yielded
+    results += collect_results("evidence", lambda: evidence.gaps)[1]
+    level, crashes = level_or_gap(evidence)
+    gaps = dict.fromkeys([*(result for result in results if isinstance(result, Gap)), *crashes])
+    findings, waived = set_aside([result for result in results if isinstance(result, Finding)], submission, waivers)
+    return FolderReport(
+        pr=submission.origin.pr,
+        folder=submission.folder,
+        verdict=decide(findings, gaps),
+        mechanisms=tuple(sorted({finding.mechanism for finding in findings if finding.decides})),
+        level=level,
+        findings=tuple(sorted(findings, key=strength)),
+        gaps=tuple(sorted(gaps, key=lambda gap: (gap.check, gap.reason, str(gap.location or "")))),
+        waived=tuple(sorted(waived, key=lambda item: strength(item.finding))),
+        outcomes=outcomes,
+        track=submission.track,
+        head=submission.origin.head,
+    )
+
+
+def set_aside(found: list[Finding], submission: Submission, waivers: Waivers) -> tuple[list[Finding], list[SetAside]]:
+    """The findings that count, and those that a waiver covers."""
+    counting: list[Finding] = []
+    waived: list[SetAside] = []
+    for finding in found:
+        if waiver := waivers.match(finding, submission.origin.pr, submission.folder):
+            waived.append(SetAside(finding, waiver))
+        else:
+            counting.append(finding)
+    return counting, waived
+
+
+def level_or_gap(evidence: Evidence) -> tuple[Level, list[Gap]]:
+    """How far the score was verified, and why that could not be told."""
+    try:
+        return level_of(evidence), []
+    except Exception as error:  # noqa: BLE001 -- whatever a submission makes a reader raise
+        return Level.CLAIMED, [Gap("level", crashed(error))]
+
+
+def collect_results(check: str, produce: Callable[[], Iterable[Finding | Gap]]) -> tuple[bool, list[Finding | Gap]]:
+    """Whether ``produce`` crashed, and what it yielded: a crash is a gap, and never costs the rest of the audit."""
+    results: list[Finding | Gap] = []
+    try:
+        results.extend(produce())
+    except UnreadableFile as error:
+        results.append(Gap(check, error.reason, Location(error.path)))
+    except Exception as error:  # noqa: BLE001 -- whatever a submission makes a rule raise
+        results.append(Gap(check, crashed(error)))
+        return True, results
+    return False, results
+
+
+def outcome_of(crash: bool, results: list[Finding | Gap]) -> Outcome:
+    """One word for what a rule did on one submission; a finding outweighs a gap."""
+    if crash:
+        return Outcome.CRASHED
+    if any(isinstance(result, Finding) for result in results):
+        return Outcome.FIRED
+    return Outcome.NOT_DECIDED if results else Outcome.CLEAN
+
+
+def crashed(error: Exception) -> str:
+    """The reason of a gap: what was raised, and on which line. Its text may differ from run to run, so it stays out."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    path = Path(frame.filename)
+    return f"pgaudit crashed here: {type(error).__name__} at {path.parent.name}/{path.name}:{frame.lineno}"

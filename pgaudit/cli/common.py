@@ -1,0 +1,52 @@
+"""Options and steps that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from pgaudit.errors import TargetError
+
+if TYPE_CHECKING:
+    from pgaudit.rulebook import Rulebook
+    from pgaudit.waivers import Waivers
+
+EditionDate = Annotated[
+    datetime | None,
+    typer.Option(
+        "--edition", formats=["%Y-%m-%d"], help="Apply the policy of this date (default: the head's own date)."
+    ),
+]
+WaiverFile = Annotated[
+    Path | None, typer.Option("--waivers", help="TOML file with findings that the referee set aside.", metavar="FILE")
+]
+OutputFile = Annotated[Path | None, typer.Option("--output", "-o", help="Write here, not to standard output.")]
+
+
+def read_waivers(path: Path | None, book: Rulebook) -> Waivers:
+    """The waivers of a file as they stand today. This is the only place that asks for the date."""
+    from pgaudit import waivers
+
+    if path is None:
+        return waivers.Waivers()
+    return waivers.load(path, {entry.rule.id for entry in book}, date.today())  # noqa: DTZ011 -- the day where the referee sits
+
+
+@contextmanager
+def writing(path: Path | None) -> Iterator[TextIO]:
+    """The stream that a report goes to."""
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        stream = path.open("w", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise TargetError(f"{path}: cannot write: {error.strerror}") from error
+    with stream:
+        yield stream

@@ -1,0 +1,79 @@
+"""The effective configuration of the run that counts: who set what, weakest source first, strongest last.
+
+Code defaults are in the code; over them come the wrapper's prefix, the run command or run script, and the
+hyper-parameter dump of the log, which is what the process itself said it used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pgaudit.engine.machine import Setting
+from pgaudit.evidence.logs import Log
+from pgaudit.evidence.readme import Command
+from pgaudit.source.script import Script
+
+PROCESS_VARIABLES = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"}
+"""Set by the launcher; the walk is one of 8 processes whatever a README says."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the script finds when it asks its environment and its command line."""
+
+    environment: Mapping[str, Setting] = field(default_factory=dict)
+    arguments: Mapping[str, Setting] = field(default_factory=dict)
+    log: str | None = None
+    """The log whose dump was used."""
+
+
+def effective(script: Script, commands: Iterable[Command], log: Log | None) -> Configuration:
+    """The configuration of the run that ``log`` shows (``None``: no log), by the sources that a submission ships."""
+    environment = {name: Setting(value, f"{script.path} (wrapper)") for name, value in script.environment.items()}
+    arguments: dict[str, Setting] = {}
+    if command := _command_of(script, commands):
+        source = str(command.location)
+        environment |= {name: Setting(value, source) for name, value in command.environment.items() if "$" not in value}
+        arguments = {name: Setting(value, source) for name, value in _options(command.arguments)}
+    if log is not None:
+        environment |= {
+            name.upper(): Setting(_plain(reading.value), str(reading.location))
+            for name, reading in log.settings.items()
+            if _is_scalar(reading.value)
+        }
+    environment = {name: setting for name, setting in environment.items() if name not in PROCESS_VARIABLES}
+    return Configuration(environment, arguments, log.path if log is not None else None)
+
+
+def code_defaults(script: Script) -> Configuration:
+    """What the script does when nothing but its own wrapper sets anything."""
+    return Configuration(
+        {name: Setting(value, f"{script.path} (wrapper)") for name, value in script.environment.items()}
+    )
+
+
+def _command_of(script: Script, commands: Iterable[Command]) -> Command | None:
+    """The first command that starts the script: READMEs give the run that counts before ablations."""
+    name = script.path.rpartition("/")[2]
+    return next((command for command in commands if command.script.rpartition("/")[2] == name), None)
+
+
+def _options(words: tuple[str, ...]) -> Iterable[tuple[str, str]]:
+    """``--name value`` and ``--name=value``; a flag without a value is ``true``."""
+    for position, word in enumerate(words):
+        if not word.startswith("--"):
+            continue
+        name, equals, value = word[2:].partition("=")
+        following = words[position + 1] if position + 1 < len(words) else "--"
+        yield name, value if equals else "true" if following.startswith("--") else following
+
+
+def _is_scalar(text: str) -> bool:
+    """Dumps also hold lists, objects and paths with spaces; those are not what an environment variable held."""
+    return not any(mark in text for mark in "[]{}()<> ") and text not in ("None", "")
+
+
+def _plain(text: str) -> str:
+    """A dump prints Python's ``True``; the environment that made it held ``1``."""
+    return {"True": "1", "False": "0"}.get(text, text)

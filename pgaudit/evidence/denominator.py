@@ -1,0 +1,111 @@
+"""The bytes under the score: how many a log divided by, against how many the validation text has.
+
+``bpb = loss / ln 2 · tokens / bytes`` with both sums over the same fixed text, so that a printed pair of loss and bpb
+tells tokens per byte, and with the token count the bytes, whatever the tokenizer.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pgaudit.evidence.logs import Log, Metric
+from pgaudit.evidence.reading import Reading
+
+OFFICIAL_BYTES = 151_080_891
+"""UTF-8 bytes of the validation text (the first 50,000 documents)."""
+
+FIRST_RELEASE_TOKENS = 63_779_840
+"""sp1024 tokens of the data set as first published, before its validation text was re-cut."""
+
+TOLERANCE = 0.003
+"""Relative; dropped tails and rounding stay below a tenth of it."""
+
+TOKENS_PER_BYTE = {
+    "768": 0.44862,
+    "1024": 0.41052,
+    "1536": 0.36969,
+    "1792": 0.35710,
+    "2048": 0.34667,
+    "4096": 0.30124,
+    "4608": 0.29474,
+    "8192": 0.26834,
+    "8192 caseops": 0.31674,
+    "9000": 0.26481,
+    "10240 caseops": 0.30904,
+    "12288 caseops": 0.30313,
+    "16384": 0.24587,
+}
+"""Measured on correct full evaluations, by vocabulary size of the SentencePiece tokenizer."""
+
+BUGS = (
+    (177_830_000, "the leading space of a word is counted twice"),
+    (201_580_000, "the space marker is counted as its three UTF-8 bytes"),
+    (160_620_000, "byte-fallback tokens are counted by the length of their spelling (<0xNN>)"),
+    (164_594_398, "CaseOps tokens are counted by the plain table instead of the byte side file"),
+)
+"""Denominators that known mistakes give on the full validation text."""
+
+_VOCABULARY = re.compile(r"(?:fineweb\w*?_(?:sp)?|sp)(\d{3,5})(?:_bpe|\b|_)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One printed pair of loss and bpb, with what it implies."""
+
+    metric: Metric
+    tokens_per_byte: float
+    slack: float
+    """Relative error that rounding of the printed numbers allows."""
+    tokens: Reading[int] | None
+    """Size of the validation split that the log printed last before it."""
+    stated: bool
+    """Another line of the log states the same ratio of tokens to bytes as counts."""
+
+    @property
+    def split(self) -> int | None:
+        """The size of the validation split, in tokens."""
+        return self.tokens.value if self.tokens else None
+
+    @property
+    def bytes(self) -> int | None:
+        """The denominator, if the token count is known."""
+        return round(self.tokens.value / self.tokens_per_byte) if self.tokens else None
+
+
+def evaluations(log: Log) -> tuple[Evaluation, ...]:
+    """The whole evaluations of a log that print loss and bpb together; those taken during training only if there is no other."""
+    found = tuple(_pairs(log))
+    return tuple(pair for pair in found if pair.metric.step is None) or found
+
+
+def expected_tokens_per_byte(log: Log) -> float | None:
+    """Tokens per byte of the tokenizer that the log names, if it is a known one."""
+    named = [log.settings[name].value for name in ("tokenizer_path", "data_path", "val_files") if name in log.settings]
+    named += [reading.location.text for reading in log.val_tokens]
+    text = " ".join(named)
+    if "casefold" in text.lower():
+        return None
+    size = log.settings.get("vocab_size")
+    match = _VOCABULARY.search(text)
+    vocabulary = size.value if size else match[1] if match else ""
+    return TOKENS_PER_BYTE.get(f"{vocabulary} caseops" if "caseops" in text.lower() else vocabulary)
+
+
+def likely_bug(implied_bytes: float) -> str:
+    """The known mistake that gives this denominator, or an empty string."""
+    return next((name for size, name in BUGS if math.isclose(implied_bytes, size, rel_tol=0.002)), "")
+
+
+def _pairs(log: Log) -> Iterator[Evaluation]:
+    stated = [count.tokens / count.bytes for count in log.denominators if count.bytes]
+    for metric in log.metrics:
+        ratio = metric.tokens_per_byte
+        if not ratio or metric.partial or not metric.val_loss or not metric.val_bpb:
+            continue
+        slack = metric.val_loss.error / metric.val_loss.value + metric.val_bpb.error / metric.val_bpb.value
+        before = [tokens for tokens in log.val_tokens if (tokens.location.line or 0) <= (metric.location.line or 0)]
+        agrees = any(math.isclose(ratio, other, rel_tol=TOLERANCE + slack) for other in stated)
+        yield Evaluation(metric, ratio, slack, before[-1] if before else None, agrees)

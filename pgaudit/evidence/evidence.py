@@ -1,0 +1,179 @@
+"""Everything that is known of one submission, read on first use: what rules look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fnmatch import fnmatch
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from pgaudit.evidence.claims import Claims, read_claims
+from pgaudit.evidence.configuration import Configuration, code_defaults, effective
+from pgaudit.evidence.logs import Log, is_log, read_log
+from pgaudit.evidence.numbers import number
+from pgaudit.evidence.readme import Command, Readme, read_readme, read_run_script
+from pgaudit.evidence.scripts import main_script, python_files
+from pgaudit.evidence.sizes import Sizes, measure
+from pgaudit.finding import Gap, Location
+from pgaudit.policy import Edition
+from pgaudit.source.script import Script
+from pgaudit.submission import File, Submission, UnreadableFile
+
+if TYPE_CHECKING:
+    from pgaudit.evidence.run import Run
+
+T = TypeVar("T")
+
+SCORE_TOLERANCE = 6e-5
+"""Bits per byte: claims are rounded to four decimals or more."""
+
+
+class Evidence:
+    """The facts of one submission. A file that cannot be read is a gap, never a missing fact without notice."""
+
+    def __init__(self, submission: Submission, edition: Edition) -> None:
+        self.submission = submission
+        self.edition = edition
+        self._unreadable: dict[str, Gap] = {}
+
+    @cached_property
+    def claims(self) -> Claims | None:
+        """submission.json, or the one file that is called nearly so (``submission_ternary.json``); ``None`` without."""
+        file = self.submission.files.get("submission.json")
+        if file is None:
+            near = [file for path, file in self.submission.files.items() if fnmatch(path.lower(), "submission*.json")]
+            file = near[0] if len(near) == 1 else None
+        return self._read(read_claims, file) if file else None
+
+    @cached_property
+    def logs(self) -> tuple[Log, ...]:
+        """Every training and evaluation log, by path."""
+        found = (self._read(_log_if_any, file) for file in self.submission.files.values())
+        return tuple(log for log in found if log)
+
+    @cached_property
+    def readme(self) -> Readme | None:
+        """README.md; ``None`` if there is none."""
+        file = self._named("readme.md") or self._named("readme")
+        return self._read(read_readme, file) if file else None
+
+    @cached_property
+    def commands(self) -> tuple[Command, ...]:
+        """The commands of the README, then those of the run scripts."""
+        scripts = (file for path, file in self.submission.files.items() if path.endswith((".sh", ".bash")))
+        run = (command for file in scripts for command in self._read(read_run_script, file) or ())
+        return (*(self.readme.commands if self.readme else ()), *run)
+
+    @cached_property
+    def main_path(self) -> str | None:
+        """The path of the script that trains and scores; ``None`` where nothing decides."""
+        return main_script(self.submission, self.commands)
+
+    @cached_property
+    def main(self) -> Script | None:
+        """The script that trains and scores, unpacked."""
+        return self.script(self.main_path) if self.main_path else None
+
+    @cached_property
+    def scripts(self) -> tuple[Script, ...]:
+        """Every Python file, unpacked, by path."""
+        found = (self.script(path) for path in python_files(self.submission))
+        return tuple(script for script in found if script)
+
+    @cached_property
+    def scored_log(self) -> Log | None:
+        """The log of the run that counts: one that holds the claimed score, else the first with a final score."""
+        finished = [log for log in self.logs if log.final]
+        return next(
+            (log for log in finished if _score_lines(log, self.claims)), next(iter(finished or self.logs), None)
+        )
+
+    @cached_property
+    def run(self) -> Run | None:
+        """The main script walked under the effective configuration; ``None`` without a script that parses."""
+        return self._run(effective(self.main, self.commands, self.scored_log)) if self.main else None
+
+    @cached_property
+    def run_as_shipped(self) -> Run | None:
+        """The main script walked under its own defaults: what it does when no text switches anything off."""
+        return self._run(code_defaults(self.main)) if self.main else None
+
+    def _run(self, configuration: Configuration) -> Run | None:
+        from pgaudit.evidence.run import run_script
+
+        assert self.main is not None
+        log = self.scored_log
+        lines = _score_lines(log, self.claims) if log else ()
+        if not lines and log and log.final:
+            lines = (log.final.location.text,)
+        return run_script(self.main, configuration, self._sibling_script, lines)
+
+    def _sibling_script(self, path: str) -> Script | None:
+        folder = (self.main_path or "").rpartition("/")[0]
+        beside = f"{folder}/{path}" if folder else path
+        return self.script(beside) if beside in self.submission.files else None
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        """What counts against the size limit."""
+        return measure(self.submission, self.main_path, self.main.body.text if self.main else "", self.logs)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What could not be read: everything that the rules look at is read first, so that none is missed."""
+        _ = self.claims, self.logs, self.commands, self.main
+        return (*self._unreadable.values(), *(self.main.gaps if self.main else ()))
+
+    def script(self, path: str) -> Script | None:
+        """One Python file of the submission, unpacked once."""
+        if path not in self._scripts:
+            self._scripts[path] = self._read(self._unpack, self.submission.files[path])
+        return self._scripts[path]
+
+    @cached_property
+    def _scripts(self) -> dict[str, Script | None]:
+        return {}
+
+    def _unpack(self, file: File) -> Script:
+        from pgaudit.source.unpack import unpack
+
+        return unpack(file.path, file.data, self._sibling)
+
+    def _sibling(self, path: str) -> bytes | None:
+        file = self.submission.files.get(path)
+        return self._read(_content, file) if file else None
+
+    def _named(self, name: str) -> File | None:
+        return next((file for path, file in self.submission.files.items() if path.lower() == name), None)
+
+    def _read(self, reader: Callable[[File], T], file: File) -> T | None:
+        try:
+            return reader(file)
+        except UnreadableFile as problem:
+            self._unreadable[file.path] = Gap(
+                "input", f"{problem.path} was not read: {problem.reason}", Location(file.path)
+            )
+            return None
+
+
+def _log_if_any(file: File) -> Log | None:
+    return read_log(file) if is_log(file) else None
+
+
+def _score_lines(log: Log, claims: Claims | None) -> tuple[str, ...]:
+    """The lines of a log that print a claimed score (of the submission or of one seed)."""
+    claimed = _claimed_scores(claims) if claims else []
+    shown = [
+        (metric.val_bpb.value, metric.location.text) for metric in log.metrics if metric.val_bpb and not metric.partial
+    ]
+    return tuple(text for value, text in shown if any(abs(value - score) <= SCORE_TOLERANCE for score in claimed))
+
+
+def _claimed_scores(claims: Claims) -> list[float]:
+    stated = [claims.get("val_bpb"), *claims.per_seed("val_bpb").values()]
+    scores = [number(claim.value) for claim in stated if claim]
+    return [score for score in scores if score is not None]
+
+
+def _content(file: File) -> bytes:
+    return file.data

@@ -1,0 +1,156 @@
+"""README and run scripts to facts: the commands that start a run, and the scores that the README states."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pgaudit.evidence.reading import Reading, place
+from pgaudit.finding import Location
+from pgaudit.source.text import decode
+from pgaudit.submission import File
+
+_FENCE = re.compile(r"^\s{0,3}(`{3,}|~{3,})\s*([\w+-]*)")
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+_EXPANSION = re.compile(r"\$(?:\{(\w+)(?::?-([^}]*))?\}|(\w+))")
+_PYTHON = re.compile(r"(?:^|/)(?:python[\d.]*|torchrun|uv|accelerate)$")
+_SCORE = re.compile(
+    r"\b(?:val[_ ])?bpb\b[^0-9\n]{0,24}?(\d\.\d{3,8})(?!\d)|(?<![\d.])(\d\.\d{3,8})\s*(?:\*\*)?\s*(?:val[_ ])?bpb\b",
+    re.IGNORECASE,
+)
+_PREFIXES = {"export", "declare", "env", "time", "nohup", "exec", "sudo", "do", "then", "else"}
+MAX_VALUE = 4_096
+"""Longer values are cut: an expansion may refer to itself and double with every line."""
+_SHELLS = ("", "bash", "sh", "shell", "console", "zsh", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that runs a Python script."""
+
+    environment: Mapping[str, str]
+    """Variables set for it: exported before, and on its own line. ``${X:-d}`` is expanded, an unknown ``$X`` is left."""
+    script: str
+    """The script as written: ``train_gpt.py``, ``records/…/train_gpt.py``, ``-m pkg.module``."""
+    arguments: tuple[str, ...]
+    location: Location
+
+
+@dataclass(frozen=True)
+class Readme:
+    """What a README states."""
+
+    path: str
+    title: str = ""
+    commands: tuple[Command, ...] = ()
+    """From fenced blocks, in order."""
+    scores: tuple[Reading[float], ...] = field(default=())
+    """Numbers called bpb, in order."""
+
+
+def read_readme(file: File) -> Readme:
+    """Read a README. Raises ``UnreadableFile``."""
+    lines = decode(file.data).text.replace("\r\n", "\n").split("\n")
+    title = next((line.lstrip("# ").strip() for line in lines if line.startswith("#")), "")
+    commands = tuple(command for start, block in _blocks(lines) for command in _commands(file.path, block, start))
+    scores = tuple(
+        Reading(float(match[1] or match[2]), place(file.path, number, line))
+        for number, line in enumerate(lines, 1)
+        for match in _SCORE.finditer(line)
+    )
+    return Readme(file.path, title, commands, scores)
+
+
+def read_run_script(file: File) -> tuple[Command, ...]:
+    """The commands of a shell script. Raises ``UnreadableFile``."""
+    return tuple(_commands(file.path, decode(file.data).text.replace("\r\n", "\n").split("\n"), 1))
+
+
+def _blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Every fenced block that may hold shell commands, with the number of its first line."""
+    fence, start = "", 0
+    for number, line in enumerate(lines, 1):
+        match = _FENCE.match(line)
+        if not fence and match:
+            fence, start = match[1], number + 1
+            shell = match[2].lower() in _SHELLS
+        elif fence and match and match[1].startswith(fence) and not match[2]:
+            if shell:
+                yield start, lines[start - 1 : number - 1]
+            fence = ""
+
+
+def _commands(path: str, lines: list[str], first: int) -> Iterator[Command]:
+    exported: dict[str, str] = {}
+    for number, text in _logical_lines(lines, first):
+        for command in _simple_commands(text):
+            own = dict(exported)
+            words = deque(command)
+            while words and words[0] in _PREFIXES:
+                words.popleft()
+            while words and (match := _ASSIGNMENT.fullmatch(words[0])):
+                own[match[1]] = _expand(match[2], own)
+                words.popleft()
+            if not words:
+                exported = own
+            elif target := _script(list(words)):
+                yield Command(own, *target, place(path, number, text))
+
+
+def _logical_lines(lines: list[str], first: int) -> Iterator[tuple[int, str]]:
+    """Lines joined at a trailing backslash, with the number of the first; comments and prompts removed."""
+    joined, start = "", 0
+    for number, line in enumerate(lines, first):
+        stripped = line.strip()
+        if not joined:
+            start = number
+            stripped = re.sub(r"^[$>]\s+", "", stripped)
+        if stripped.startswith("#"):
+            continue
+        if stripped.endswith("\\"):
+            joined += stripped[:-1] + " "
+            continue
+        if text := (joined + stripped).strip():
+            yield start, text
+        joined = ""
+
+
+def _simple_commands(text: str) -> Iterator[list[str]]:
+    """The words of each command of a line, split at ``;``, ``&&``, ``||`` and ``|``."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|")
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    words: list[str] = []
+    try:
+        for word in lexer:
+            if word.strip(";&|"):
+                words.append(word)
+            elif words:
+                yield words
+                words = []
+    except ValueError:  # an unclosed quote: what came before it still counts
+        pass
+    if words:
+        yield words
+
+
+def _script(words: list[str]) -> tuple[str, tuple[str, ...]] | None:
+    """The Python script that a command runs, and its arguments."""
+    if not _PYTHON.search(words[0]):
+        return None
+    for index, word in enumerate(words[1:], 1):
+        if word.endswith(".py"):
+            return word, tuple(words[index + 1 :])
+        if word == "-m" and index + 1 < len(words) and not words[index + 1].startswith("torch"):
+            return f"-m {words[index + 1]}", tuple(words[index + 2 :])
+    return None
+
+
+def _expand(text: str, known: Mapping[str, str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        return known.get(match[1] or match[3], match[2] if match[2] is not None else match[0])
+
+    return _EXPANSION.sub(value, text)[:MAX_VALUE]

@@ -1,0 +1,67 @@
+"""What the engine saw when it walked the main script under the effective configuration, and which print is the score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from pgaudit.engine.events import Event, Place, ReportEvent, Spot
+from pgaudit.engine.queries import reported
+from pgaudit.engine.walk import Walk, walk
+from pgaudit.evidence.configuration import Configuration
+from pgaudit.finding import Location, Step
+from pgaudit.program import ir
+from pgaudit.program.lower import lower
+from pgaudit.source.script import Layer, Script
+
+MAIN = "__main__"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One walk of the main script."""
+
+    walk: Walk
+    score: ReportEvent | None
+    """The print that carries the submission's score; ``None`` if no validation score reaches any print."""
+    configuration: Configuration
+    layers: Mapping[str, Layer]
+    """Module name to the text that was walked."""
+
+    def at(self, spot: Spot) -> Location:
+        """The location of a module's line."""
+        module, line = spot
+        return self.layers[module].at(line)
+
+    def step(self, event: Event, message: str) -> Step:
+        """A step of a trace."""
+        return Step(self.at(event.place.spot), message)
+
+    def entered(self, place: Place) -> tuple[Step, ...]:
+        """The calls that lead from the entry point to a place."""
+        return tuple(Step(self.at(spot), "calls") for spot in place.calls)
+
+
+def run_script(
+    script: Script, configuration: Configuration, sibling: Callable[[str], Script | None], score_lines: Iterable[str]
+) -> Run | None:
+    """Walk a script; ``None`` if it has no syntax tree. ``score_lines`` are log lines that print the claimed score."""
+    body = script.body
+    if body.parsed.module is None:
+        return None
+    layers = {MAIN: body}
+
+    def find(name: str) -> ir.Module | None:
+        found = sibling(name.replace(".", "/") + ".py")
+        if found is None or found.body.parsed.module is None:
+            return None
+        layers[name] = found.body
+        return lower(found.body.parsed.module, name)
+
+    seen = walk(
+        lower(body.parsed.module),
+        environment=configuration.environment,
+        arguments=configuration.arguments,
+        sibling=find,
+    )
+    return Run(seen, reported(seen, tuple(score_lines)), configuration, layers)

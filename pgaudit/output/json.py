@@ -1,0 +1,136 @@
+"""The report as JSON, by the schema in ``report.schema.json`` beside this module. The same input gives the same bytes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pgaudit.finding import Finding, Gap, Location
+from pgaudit.report import FolderReport, Report, SetAside
+from pgaudit.rule import Rule
+from pgaudit.waivers import Waiver
+
+SCHEMA_VERSION = "1.0"
+"""Minor: a key was added. Major: a key was removed, or means something else."""
+
+
+def render(report: Report) -> str:
+    """The whole report. ASCII only, so that no text of a submission reaches a terminal raw."""
+    return json.dumps(document(report), indent=2, allow_nan=False) + "\n"
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The report as JSON values."""
+    origin = report.origin
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "pgaudit", "version": report.version, "rulebook": report.rulebook, "edition": report.edition},
+        "target": {
+            "source": origin.source,
+            "pr": origin.pr,
+            "head": origin.head,
+            "date": origin.date.isoformat() if origin.date else None,
+        },
+        "submissions": [submission(folder) for folder in report.submissions],
+        "rules": {rule_id: declaration(rule) for rule_id, rule in sorted(report.rules.items())},
+        "outside": list(report.outside),
+        "deleted": list(report.deleted),
+        "waivers": {
+            "unused": [waiver(w) for w in report.unused_waivers],
+            "expired": [waiver(w) for w in report.expired_waivers],
+        },
+    }
+
+
+def key_facts(folder: FolderReport) -> dict[str, Any]:
+    """What a table of verdicts needs of one record folder; every line of a sweep begins with the same keys."""
+    return {
+        "pr": folder.pr,
+        "folder": folder.folder,
+        "verdict": folder.verdict.value,
+        "mechanisms": list(folder.mechanisms),
+        "level": folder.level.value,
+    }
+
+
+def submission(folder: FolderReport) -> dict[str, Any]:
+    """One record folder."""
+    return key_facts(folder) | {
+        "findings": [finding(f) for f in folder.findings],
+        "gaps": [gap(g) for g in folder.gaps],
+        "waived": [set_aside(w) for w in folder.waived],
+        "outcomes": {rule_id: outcome.value for rule_id, outcome in sorted(folder.outcomes.items())},
+        "track": folder.track,
+        "head": folder.head,
+    }
+
+
+def finding(item: Finding) -> dict[str, Any]:
+    """One finding with its trace."""
+    return {
+        "rule": item.rule,
+        "mechanism": item.mechanism,
+        "leads_to": item.leads_to,
+        "severity": item.severity.value,
+        "confidence": item.confidence.value,
+        "decides": item.decides,
+        "message": item.message,
+        "location": location(item.location),
+        "steps": [{"location": location(step.location), "message": step.message} for step in item.steps],
+        "facts": value(item.facts),
+        "fingerprint": item.fingerprint,
+    }
+
+
+def gap(item: Gap) -> dict[str, Any]:
+    """Something that was not checked."""
+    return {
+        "check": item.check,
+        "reason": item.reason,
+        "location": location(item.location) if item.location else None,
+    }
+
+
+def location(place: Location) -> dict[str, Any]:
+    """A place; ``line`` is 1-based and counts in the decoded text where ``layer`` is not empty."""
+    return {"path": place.path, "line": place.line, "layer": place.layer, "text": place.text}
+
+
+def declaration(rule: Rule) -> dict[str, Any]:
+    """What a reader of a finding needs of its rule."""
+    rulings = [
+        {"strength": r.strength.value, "by": r.by, "date": r.date, "where": r.where, "says": r.says}
+        for r in rule.rulings
+    ]
+    return {"title": rule.title, "conditions": list(rule.conditions), "rulings": rulings}
+
+
+def set_aside(item: SetAside) -> dict[str, Any]:
+    """A waived finding and the decision behind it."""
+    return {"finding": finding(item.finding), "waiver": waiver(item.waiver)}
+
+
+def waiver(item: Waiver) -> dict[str, Any]:
+    """One decision of the referee."""
+    return {
+        "rule": item.rule,
+        "pr": item.pr,
+        "folder": item.folder,
+        "fingerprint": item.fingerprint,
+        "reason": item.reason,
+        "author": item.author,
+        "expires": item.expires.isoformat(),
+    }
+
+
+def value(item: object) -> Any:
+    """A fact as a JSON value: JSON has no NaN or infinity, and submissions claim both."""
+    if isinstance(item, Mapping):
+        return {str(key): value(entry) for key, entry in item.items()}
+    if isinstance(item, list | tuple):
+        return [value(entry) for entry in item]
+    if isinstance(item, float) and not math.isfinite(item):
+        return str(item)
+    return item if item is None or isinstance(item, bool | int | float | str) else str(item)

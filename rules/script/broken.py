@@ -1,0 +1,57 @@
+"""The main script is not Python.
+
+## What it flags
+A script that trains and scores which CPython's own grammar rejects, packed code included.
+
+## Why it is not allowed
+A script that does not start cannot have produced the claimed score, and nobody can check it. The challenge asks for a train_gpt.py
+that runs inside its folder.
+
+## How it decides
+CPython's grammar, of the newest version known, has to reject the text. A script that only our own parser refuses is not called
+broken: it is reported as not checked.
+
+## Known limits
+Scripts that parse and fail later: a missing module, a placeholder for main.
+
+## How to fix
+Ship the script as it ran: no prose before the first line, no unresolved merge markers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pgaudit.evidence.evidence import Evidence
+from pgaudit.finding import Finding, Gap
+from pgaudit.rule import Rule, Ruling, Strength
+
+RULE = Rule.declare(
+    __file__,
+    __doc__,
+    mechanism="script-broken",
+    leads_to="defect",
+    rulings=(
+        Ruling(Strength.README, "0hq", "2026-03-18", "README", "The folder holds a train_gpt.py that runs inside it."),
+        Ruling(
+            Strength.COMMUNITY,
+            "MatoTeziTanka",
+            "2026-04-11",
+            "#514",
+            "A script that begins with prose fails on every Python.",
+        ),
+    ),
+)
+
+
+def check(evidence: Evidence) -> Iterator[Finding | Gap]:
+    """Parse the code that runs."""
+    script = evidence.main
+    problem = script.body.parsed.problem if script else None
+    if not script or not problem:
+        return
+    place = script.body.at(problem.line)
+    if problem.rejected_by == "grammar":
+        yield RULE.finding(f"CPython cannot parse this script: {problem.message}", place)
+    else:
+        yield RULE.gap(f"the script could not be read: {problem.message}", place)
