@@ -66,6 +66,8 @@ class Finding:
     steps: tuple[Step, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
     """Numbers and names behind the message, JSON values."""
+    dormant: str = ""
+    """What switches the code off in the run (``TTT_ENABLED=0, README.md:12``), where its own default would run it."""
 
     @property
     def decides(self) -> bool:

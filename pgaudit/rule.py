@@ -96,10 +96,12 @@ class Rule:
         severity: Severity | None = None,
         confidence: Confidence = Confidence.HIGH,
         facts: Mapping[str, object] | None = None,
+        dormant: str = "",
     ) -> Finding:
         """A finding of this rule; ``severity`` defaults to the rule's own."""
+        severity = severity or self.severity
         return Finding(
-            self.id, self.mechanism, self.leads_to, severity or self.severity, confidence, message, location, steps, facts or {}
+            self.id, self.mechanism, self.leads_to, severity, confidence, message, location, steps, facts or {}, dormant
         )
 
     def gap(self, reason: str, location: Location | None = None) -> Gap:

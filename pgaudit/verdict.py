@@ -35,6 +35,6 @@ def decide(findings: Iterable[Finding], gaps: Iterable[Gap]) -> Verdict:
             return verdict
     if any(True for _ in gaps):
         return Verdict.INCOMPLETE
-    if any(f.severity is not Severity.NOTE for f in findings):
+    if any(f.severity is not Severity.NOTE or f.dormant for f in findings):
         return Verdict.REVIEW
     return Verdict.CLEAN

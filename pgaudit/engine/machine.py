@@ -34,6 +34,10 @@ from pgaudit.program import ir
 
 MAX_STEPS = 600_000
 """Statements and calls of one walk; the largest real script needs about a sixth."""
+MAX_ADDRESSES = 128
+"""A value that depends on more slices than this keeps them as they are when it is sliced again."""
+TRAINING_DATA = "train"
+"""Origin of tokens whose place in the stream never matters."""
 MAX_DEPTH = 40
 MAX_RECURSION = 2
 
@@ -205,7 +209,7 @@ class Machine:
     def narrow(self, labels: int, start: Linear | None, end: Linear | None, tags: int) -> int:
         """The labels of ``x[start:end]``: tokens move, scores are bounded, loop labels of the bounds join the address."""
         addressed = labels & self.labels.mask(Token, Activation, Score)
-        if not addressed:
+        if not addressed or addressed.bit_count() > MAX_ADDRESSES:
             return labels
         key = (labels, start, end, tags)
         narrowed = self._narrowed.get(key)
@@ -214,6 +218,9 @@ class Machine:
             more = frozenset(self.labels.of(tags, Iteration))
             for kind in (Token, Activation):
                 for label in self.labels.of(labels, kind):
+                    if label.origin == TRAINING_DATA:
+                        narrowed |= self.labels.bit(label)
+                        continue
                     at = label.start.plus(start) if label.start is not None and start is not None else None
                     narrowed |= self.labels.bit(kind(label.origin, label.tags | more, at))
             for score in self.labels.of(labels, Score):

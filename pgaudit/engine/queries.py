@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from pgaudit.engine.events import LookupEvent, ReportEvent, ScoreEvent, UpdateEvent
@@ -25,6 +25,21 @@ class Overlap(IntEnum):
     DISJOINT = 0
     MAY = 1
     SAME = 2
+
+
+class Order(StrEnum):
+    """How a state change on the scored tokens came to stand before the score that counts."""
+
+    FITTED = "fitted"
+    """A tensor made by the evaluation was fitted on them (SLOT)."""
+    COUNTED = "counted"
+    """A table had counted them (a cache built in an earlier pass)."""
+    LATER_EPOCH = "later epoch"
+    """Each pass scores first, but a later pass over the same tokens is the one that counts."""
+    IN_LOOP = "in loop"
+    """The loop that scores them trains on them first."""
+    BEFORE = "before"
+    """They were trained on before the evaluation began."""
 
 
 class StateBeforeScore(NamedTuple):
@@ -98,6 +113,23 @@ def state_before_score(walk: Walk, report: ReportEvent) -> Iterator[StateBeforeS
             overlap = overlap_of(walk, update.uses, label, score)
             if overlap is Overlap.SAME or overlap is Overlap.MAY and not _follows_score(update, score, [s for _, s in counted]):
                 yield StateBeforeScore(score, update, overlap)
+
+
+def order_of(walk: Walk, hit: StateBeforeScore) -> Order:
+    """Which shape a state change before its score has."""
+    score, update, _ = hit
+    if update.what == "count":
+        return Order.COUNTED
+    if update.fresh:
+        return Order.FITTED
+    shared = {loop[:2] for loop in score.place.loops} & {loop[:2] for loop in update.place.loops}
+    if not shared:
+        return Order.BEFORE
+    scored_before = any(
+        earlier.number < update.number and earlier.place.spot == score.place.spot and shared & {loop[:2] for loop in earlier.place.loops}
+        for earlier in walk.scores
+    )
+    return Order.LATER_EPOCH if scored_before else Order.IN_LOOP
 
 
 def updates_behind(walk: Walk, labels: int) -> list[UpdateEvent]:

@@ -273,7 +273,7 @@ def _meaning(keys: Path, value: object) -> tuple[str, str | None]:
         elif match := _SEED_KEY.fullmatch(key):
             seed = match[1]
         elif key not in _CONTAINERS:
-            names.append(_OF_SEEDS.sub("", key))
+            names.append(key if key in _CANONICAL else _OF_SEEDS.sub("", key))
     if not names and seed:
         return "val_bpb", seed
     return (_CANONICAL[names[0]][0], seed) if len(names) == 1 and names[0] in _CANONICAL else ("", None)

@@ -24,8 +24,8 @@ class Configuration:
 
     environment: Mapping[str, Setting] = field(default_factory=dict)
     arguments: Mapping[str, Setting] = field(default_factory=dict)
-    log: str | None = None
-    """The log whose dump was used."""
+    changes_defaults: bool = False
+    """Something outside the code (README, run script, log) sets anything."""
 
 
 def effective(script: Script, commands: Iterable[Command], log: Log | None) -> Configuration:
@@ -43,7 +43,8 @@ def effective(script: Script, commands: Iterable[Command], log: Log | None) -> C
             if _is_scalar(reading.value)
         }
     environment = {name: setting for name, setting in environment.items() if name not in PROCESS_VARIABLES}
-    return Configuration(environment, arguments, log.path if log is not None else None)
+    shipped = code_defaults(script).environment
+    return Configuration(environment, arguments, bool(arguments) or environment != shipped)
 
 
 def code_defaults(script: Script) -> Configuration:

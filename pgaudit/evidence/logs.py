@@ -239,7 +239,7 @@ class _Reader:
             self._score(line, text)
         if "time" in lower or "elapsed" in lower or "_ms" in lower or "seconds" in lower:
             self._time(line, text)
-        if "size" in lower or "bytes" in lower or "submission" in lower or "artifact" in lower:
+        if "size" in lower or "bytes" in lower or "total" in lower:
             self._size(line, text)
         if "tokens" in lower:
             self._tokens(line, text)
@@ -335,16 +335,15 @@ class _Reader:
 
     def _size(self, line: int, text: str) -> None:
         where = place(self.path, line, text)
-        if match := _TOTAL.match(text):
-            self.sizes.append(LoggedSize("total", match[1].strip(), _count(match[2]), where))
-        elif match := _SUMMED.search(text):
-            self.sizes.append(LoggedSize("code", "code", _count(match[1]), where))
-            self.sizes.append(LoggedSize("total", text[: match.start()].strip(" :="), _count(match[2]), where))
-        else:
-            if match := _CODE.search(text):
-                self.sizes.append(LoggedSize("code", "code", _count(match[1]), where))
-            if match := _MODEL.search(text):
-                self.sizes.append(LoggedSize("model", match[1].strip(), _count(match[2]), where))
+        total, summed = _TOTAL.match(text), _SUMMED.search(text)
+        if code := summed or _CODE.search(text):
+            self.sizes.append(LoggedSize("code", "code", _count(code[1]), where))
+        if summed and not total:
+            self.sizes.append(LoggedSize("total", text[: summed.start()].strip(" :="), _count(summed[2]), where))
+        elif total:
+            self.sizes.append(LoggedSize("total", total[1].strip(), _count(total[2]), where))
+        elif match := _MODEL.search(text):
+            self.sizes.append(LoggedSize("model", match[1].strip(), _count(match[2]), where))
 
     def _tokens(self, line: int, text: str) -> None:
         where = place(self.path, line, text)

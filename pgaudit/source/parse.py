@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
-import ast
 import gc
 import re
 import sys
 import threading
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pgaudit.source.nesting import nested_too_deeply
+
 if TYPE_CHECKING:
     import libcst
 
-MAX_DEPTH = 500
-"""Nesting of syntax nodes above which a text is refused: libcst needs time in the square of the depth, and CPython
-itself gives up between 1,000 and 10,000. Real scripts stay below 100."""
-
 _STACK_BYTES = 256 * 1024 * 1024
-"""libcst recurses in native code and cannot report an overflow, so it gets a stack that ``MAX_DEPTH`` cannot exhaust."""
+"""libcst recurses in native code, where an overflow kills the process; untouched stack pages cost nothing."""
 
-_LONG_LINE, _LONG_STATEMENT = 2_000, 20_000
-"""Characters of code on one line, or in one top-level statement, below which no dangerous nesting fits."""
-
-_LITERALS = re.compile(
-    r"#[^\n]*|(?P<prefix>\b[rbuft]{1,2})?(?:'''(?:\\.|[^\\])*?'''|\"\"\"(?:\\.|[^\\])*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\")",
-    re.IGNORECASE | re.DOTALL,
-)
 _ADJACENT = re.compile(r'"[^"\\\n]*"(?:[ \t]*\n[ \t]*"[^"\\\n]*"){999,}')
 _JOINT = re.compile(r'"[ \t]*\n[ \t]*"')
-_STATEMENT = re.compile(r"^(?=[^\s#)\]}])(?!elif\b|else\b|except\b|finally\b)", re.MULTILINE)
-_NEW_SYNTAX = re.compile(r"^[ \t]*(?:type[ \t]+\w+|(?:async[ \t]+)?def[ \t]+\w+[ \t]*\[|class[ \t]+\w+[ \t]*\[)")
-_LOCK = threading.Lock()
+_NEWER_STATEMENT = re.compile(r"\s*(?:type\s+\w+|(?:async\s+)?def\s+\w+\s*\[|class\s+\w+\s*\[)")
+_LIBRARY = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class SyntaxProblem:
     """Why a text has no tree. ``line`` and ``column`` are 1-based.
 
-    ``rejected_by`` is ``grammar`` where CPython cannot run the text either, and ``front end`` where pgaudit's own
-    parser refuses, or where it cannot be decided which of the two it is.
+    ``rejected_by`` is ``grammar`` where CPython cannot run the text either, and ``front end`` where only libcst
+    refuses it, or where this Python is too old to tell.
     """
 
     message: str
@@ -62,8 +50,8 @@ class Parsed:
 
 
 def parse(text: str) -> Parsed:
-    """Parse Python source with the grammar of Python 3.12 and later, whatever Python is running. Never raises."""
-    if problem := _unparsable(text):
+    """Parse Python source with the grammar of Python 3.12 and later, whatever Python is running."""
+    if problem := _unfit(text):
         return Parsed(None, problem)
     module, refusal = _libcst(text)
     if module is not None:
@@ -76,22 +64,109 @@ def parse(text: str) -> Parsed:
     return Parsed(None, _blame(text, refusal))
 
 
-def without_literals(text: str) -> str:
-    """The code of a text: every string literal emptied and every comment dropped, lines kept."""
-    return _LITERALS.sub(lambda found: _emptied(found.group()), text)
-
-
-def _emptied(token: str) -> str:
-    return ("" if token.startswith("#") else "''") + "\\\n" * token.count("\n")
-
-
-def _unparsable(text: str) -> SyntaxProblem | None:
-    """What neither parser may be given: characters that no source can hold, and nesting that exhausts a stack."""
-    for character, message in (("\0", "source contains a NUL character"), ("\x1a", "source contains a control character")):
-        if character in text:
-            return _at(text, text.index(character), message)
-    if surrogate := re.search("[\ud800-\udfff]", text):
-        return _at(text, surrogate.start(), "source contains a lone surrogate")
-    if _may_nest_deeply(text) and (depth := _depth(text)) > MAX_DEPTH:
-        return SyntaxProblem(f"nested more than {MAX_DEPTH} levels deep", 1, 1, "front end")
+def _unfit(text: str) -> SyntaxProblem | None:
+    """What libcst must not be given: characters that CPython refuses and it does not, and nesting that it dies of."""
+    if "\0" in text:
+        return _problem_at(text, text.index("\0"), "source contains a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return _problem_at(text, error.start, "source contains a lone surrogate")
+    if nested_too_deeply(text):
+        return SyntaxProblem("nested too deeply", 1, 1, "front end")
     return None
+
+
+def _problem_at(text: str, offset: int, message: str) -> SyntaxProblem:
+    line = text.count("\n", 0, offset) + 1
+    return SyntaxProblem(message, line, offset - text.rfind("\n", 0, offset), "grammar")
+
+
+def _libcst(text: str) -> tuple[libcst.Module | None, BaseException | None]:
+    import libcst
+
+    outcome: list[libcst.Module | BaseException] = []
+
+    def work() -> None:
+        try:
+            outcome.append(libcst.parse_module(text))
+        except (libcst.ParserSyntaxError, libcst.CSTValidationError, RecursionError) as error:
+            outcome.append(error)
+
+    with _LIBRARY, _without_collector(), _without_validation(libcst.CSTNode):
+        _on_large_stack(work)
+    result = outcome[0]
+    return (None, result) if isinstance(result, BaseException) else (result, None)
+
+
+def _on_large_stack(work: Callable[[], None]) -> None:
+    before = threading.stack_size(_STACK_BYTES)
+    try:
+        thread = threading.Thread(target=work)
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """A tree is half a million objects without garbage; the collector would scan it again and again."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@contextmanager
+def _without_validation(node: type[libcst.CSTNode]) -> Iterator[None]:
+    """Nodes validate their whitespace, and refuse what CPython reads (``x if y else-1``); a parser's need no check."""
+    validate = node.__post_init__
+    node.__post_init__ = lambda self: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        node.__post_init__ = validate  # type: ignore[method-assign]
+
+
+def _join_literals(text: str) -> str:
+    """Make one literal of a thousand adjacent ones: libcst parses them recursively, and stops at 3,000."""
+    return _ADJACENT.sub(lambda run: _JOINT.sub("\\\\\n", run.group()), text)
+
+
+def _blame(text: str, refusal: BaseException | None) -> SyntaxProblem:
+    """Say who rejected the text; only a rejection by CPython's own grammar makes it a broken script."""
+    import ast
+    import warnings
+
+    import libcst
+
+    message, line, column = str(refusal), 1, 1
+    if isinstance(refusal, libcst.ParserSyntaxError):
+        message, line, column = refusal.message, refusal.editor_line, refusal.editor_column
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            ast.parse(text)
+    except SyntaxError as error:
+        place = (error.lineno or 1, error.offset or 1)
+        if sys.version_info >= (3, 12) or not _needs_newer(error, message):
+            return SyntaxProblem(error.msg, *place, "grammar")
+        line, column = place
+    except (MemoryError, RecursionError):
+        message = "nested too deeply"
+    return SyntaxProblem(message, line, column, "front end")
+
+
+def _needs_newer(error: SyntaxError, refusal: str) -> bool:
+    """Whether Python 3.12 may accept what 3.11 rejects: f-strings (PEP 701) and type parameters (PEP 695).
+
+    libcst's tokenizer reads both, so what its tokenizer rejects is broken in every Python.
+    """
+    if refusal.startswith("tokenizer error"):
+        return False
+    line = error.text or ""
+    in_literal = error.msg.startswith(("f-string", "unterminated string literal"))
+    return in_literal or _NEWER_STATEMENT.match(line) is not None

@@ -13,7 +13,7 @@ from pgaudit.engine.calls import Arguments
 from pgaudit.engine.labels import Artifact, Depends, Iteration, Token
 from pgaudit.engine.library.strings import text_of, text_value
 from pgaudit.engine.linear import ZERO
-from pgaudit.engine.machine import Machine, parts
+from pgaudit.engine.machine import TRAINING_DATA, Machine, parts
 from pgaudit.engine.values import Const, Data, Either, Sequence, Value
 
 VALIDATION = re.compile(r"(?<![a-z])val(?![a-tv-z])", re.IGNORECASE)
@@ -35,6 +35,11 @@ def origin(text: str) -> str | None:
     return UNKNOWN_ORIGIN
 
 
+def stream(m: Machine, name: str) -> int:
+    """The label of a whole token stream."""
+    return m.labels.bit(Token(name, frozenset(), None if name == TRAINING_DATA else ZERO))
+
+
 def texts(value: Value | None) -> list[str]:
     """The possible texts of a path or a list of paths."""
     if value is None:
@@ -53,9 +58,8 @@ def tokens(m: Machine, args: Arguments, line: int) -> Value:
     source = args.get(0, "file")
     origins = {origin(text) for text in texts(source)} or {UNKNOWN_ORIGIN if isinstance(source, Data) and not source.labels else None}
     labels = m.content(source) & ~m.labels.mask(Iteration)
-    tags = frozenset()
     for name in sorted(o for o in origins if o is not None):
-        labels |= m.labels.bit(Token(name, tags, ZERO))
+        labels |= stream(m, name)
     return Data(labels)
 
 
@@ -65,7 +69,7 @@ def loaded(m: Machine, args: Arguments, line: int) -> Value:
     names = {origin(text) for text in texts(source)} & {"val", "train"}
     labels = m.content(source) & ~m.labels.mask(Iteration)
     for name in sorted(name for name in names if name):
-        labels |= m.labels.bit(Token(name, frozenset(), ZERO))
+        labels |= stream(m, name)
     if not names:
         labels |= artifact(m, source)
     return Data(labels)
@@ -111,7 +115,7 @@ def opened(m: Machine, args: Arguments, line: int) -> Value:
     names = {origin(text) for text in texts(path)} & {"val", "train"}
     labels = 0
     for name in sorted(name for name in names if name):
-        labels |= m.labels.bit(Token(name, frozenset(), ZERO))
+        labels |= stream(m, name)
     if not names and m.loops:
         # What other processes wrote meanwhile (a shared work counter) differs from iteration to iteration.
         labels = m.labels.bit(Iteration(m.loops[-1][0], m.loops[-1][2]))

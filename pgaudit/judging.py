@@ -1,0 +1,102 @@
+"""From a question about a run to findings: live under the effective configuration, dormant under the code's own defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from pgaudit.engine.events import ReportEvent
+from pgaudit.engine.queries import Order, Overlap, StateBeforeScore, order_of, state_before_score
+from pgaudit.evidence.evidence import Evidence
+from pgaudit.evidence.run import Run
+from pgaudit.finding import Confidence, Finding, Gap, Location, Severity, Step
+from pgaudit.rule import Rule
+
+MOST_FINDINGS = 3
+"""Places reported per rule: loops and branches show one defect many times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer of a query, ready to be shown."""
+
+    message: str
+    location: Location
+    steps: tuple[Step, ...] = ()
+    confidence: Confidence = Confidence.HIGH
+    facts: dict[str, object] = field(default_factory=dict)
+
+
+def judge(rule: Rule, evidence: Evidence, ask: Callable[[Run], Iterable[Hit]]) -> Iterator[Finding | Gap]:
+    """Findings of ``rule`` where ``ask`` finds something in the run that counts.
+
+    What only the code's defaults would do stays as a note that names what switches it off: the submitter writes the
+    README and the log.
+    """
+    run = evidence.run
+    if run is None:
+        return
+    if gap := unfollowed(run):
+        yield gap
+    hits = _by_place(ask(run))
+    for hit in hits:
+        yield rule.finding(hit.message, hit.location, steps=hit.steps, confidence=hit.confidence, facts=hit.facts)
+    if hits or not run.configuration.changes_defaults:
+        return
+    shipped = evidence.run_as_shipped
+    for hit in _by_place(ask(shipped)) if shipped else ():
+        off = switched_off(run, shipped)
+        if off:
+            yield rule.finding(hit.message, hit.location, steps=hit.steps, severity=Severity.NOTE, facts=hit.facts, dormant=off)
+
+
+def state_changes(orders: Iterable[Order], message: str) -> Callable[[Run], Iterator[Hit]]:
+    """The question for reported scores whose state had learned from the scored tokens in one of the given orders."""
+    wanted = frozenset(orders)
+
+    def ask(run: Run) -> Iterator[Hit]:
+        if run.score is None:
+            return
+        for hit in state_before_score(run.walk, run.score):
+            if order_of(run.walk, hit) in wanted:
+                yield _state_change(run, run.score, hit, message)
+
+    return ask
+
+
+def _state_change(run: Run, report: ReportEvent, hit: StateBeforeScore, message: str) -> Hit:
+    """The trace of one state change before its score: the change, the score, the print."""
+    same = hit.overlap is Overlap.SAME
+    steps = (
+        *run.entered(hit.update.place),
+        run.step(hit.update, "state changes here, using validation tokens"),
+        *run.entered(hit.score.place),
+        run.step(hit.score, "the same tokens are scored here" if same else "tokens of the same stream are scored here"),
+        run.step(report, "the score is printed here"),
+    )
+    return Hit(message, run.at(hit.update.place.spot), steps, Confidence.HIGH if same else Confidence.MEDIUM)
+
+
+def unfollowed(run: Run) -> Gap | None:
+    """Why the walk cannot vouch for the score, if it cannot."""
+    if run.score is None:
+        return Gap("run", "no validation score was seen to reach a print of the main script")
+    for reason, spot in run.walk.problems.items():
+        return Gap("run", reason, run.at(spot))
+    return None
+
+
+def switched_off(run: Run, shipped: Run) -> str:
+    """The settings, with their sources, that differ between the run and the code's defaults; empty if none does."""
+    defaults = shipped.walk.settings
+    return ", ".join(
+        f"{name}={value} ({source})"
+        for name, (value, source) in sorted(run.walk.settings.items())
+        if name in defaults and defaults[name][0] != value and value in ("0", "", "False", "false")
+    )
+
+
+def _by_place(hits: Iterable[Hit]) -> list[Hit]:
+    """The first hit of each place, surest first, few."""
+    ordered = sorted(hits, key=lambda hit: list(Confidence).index(hit.confidence))
+    return list({hit.location: hit for hit in reversed(ordered)}.values())[::-1][:MOST_FINDINGS]

@@ -1,0 +1,103 @@
+"""README and run scripts: the commands that start a run, and the scores stated."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgaudit.evidence.readme import MAX_VALUE, Command, Readme, read_readme, read_run_script
+from pgaudit.submission import File
+
+
+def file_of(text: str, path: str = "README.md") -> File:
+    data = text.encode("utf-8", "replace")
+    return File(path, len(data), lambda: data)
+
+
+def readme_of(text: str) -> Readme:
+    return read_readme(file_of(text))
+
+
+def commands_of(script: str) -> tuple[Command, ...]:
+    return read_run_script(file_of(script, "run.sh"))
+
+
+def test_a_command_in_a_fenced_block() -> None:
+    text = """# A run
+
+```bash
+# three seeds
+RUN_ID=a "X=b c" SEED=42 \\
+  torchrun --standalone --nproc_per_node=8 \\
+  records/x/train_gpt.py --flag 1 && echo done
+```
+"""
+    readme = readme_of(text)
+    (command,) = readme.commands
+    assert readme.title == "A run"
+    assert command.environment == {"RUN_ID": "a", "X": "b c", "SEED": "42"}
+    assert (command.script, command.arguments) == ("records/x/train_gpt.py", ("--flag", "1"))
+    assert command.location.line == 5
+
+
+def test_a_command_in_prose_or_in_a_block_of_another_language_is_none() -> None:
+    assert readme_of("python train_gpt.py\n\n```python\nimport os\npython train_gpt.py\n```\n").commands == ()
+
+
+def test_exported_variables_reach_the_commands_after_them() -> None:
+    commands = commands_of(
+        "export A=1 B=2\npython one.py\nC=3\nA=9 python3.12 two.py\nenv D=4 torchrun -m package.train\ntorchrun three.py\n"
+    )
+    assert [(command.script, command.environment) for command in commands] == [
+        ("one.py", {"A": "1", "B": "2"}),
+        ("two.py", {"A": "9", "B": "2", "C": "3"}),
+        ("-m package.train", {"A": "1", "B": "2", "C": "3", "D": "4"}),
+        ("three.py", {"A": "1", "B": "2", "C": "3"}),
+    ]
+
+
+def test_expansions_with_and_without_a_default() -> None:
+    (command,) = commands_of('R=x\nSEED=${SEED:-42} TAG="$R-${R}" N=$UNKNOWN python train.py')
+    assert command.environment == {"R": "x", "SEED": "42", "TAG": "x-x", "N": "$UNKNOWN"}
+
+
+def test_a_loop_over_seeds_leaves_the_variable() -> None:
+    (command,) = commands_of("for s in 42 1337; do\n  SEED=$s torchrun train_gpt.py\ndone\n")
+    assert command.environment["SEED"] == "$s"
+    assert command.location.line == 2
+
+
+def test_the_rest_of_a_loop_line_is_read() -> None:
+    (command,) = commands_of("for s in 42 1337; do SEED=$s torchrun train_gpt.py; done")
+    assert (command.script, command.environment) == ("train_gpt.py", {"SEED": "$s"})
+
+
+def test_values_that_double_stay_bounded() -> None:
+    (command,) = commands_of("X=ab\n" + "X=$X$X\n" * 60 + "python train.py\n")
+    assert len(command.environment["X"]) == MAX_VALUE
+
+
+@pytest.mark.parametrize(
+    "line,score",
+    [
+        ("# Record: val_bpb 1.0810 (3 seeds)", 1.0810),
+        ("| mean | **1.12495 BPB** |", 1.12495),
+        ("val_bpb = `1.20143417`", 1.20143417),
+    ],
+)
+def test_stated_scores(line: str, score: float) -> None:
+    (reading,) = readme_of(f"first\n{line}\n").scores
+    assert (reading.value, reading.location.line) == (score, 2)
+
+
+@pytest.mark.parametrize("line", ["bpb fell by 0.5 percent", "11.0810 bpb", "version 1.0810"])
+def test_other_numbers_are_no_scores(line: str) -> None:
+    assert readme_of(line).scores == ()
+
+
+@given(st.text(alphabet=st.sampled_from("$A={}\"'\\;&|` \n-python.y:#~123bp_"), max_size=200))
+def test_any_text_is_read(text: str) -> None:
+    lines = text.count("\n") + 1
+    for command in (*readme_of(text).commands, *commands_of(text)):
+        assert 1 <= (command.location.line or 0) <= lines
