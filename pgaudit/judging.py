@@ -40,7 +40,8 @@ def judge(rule: Rule, evidence: Evidence, ask: Callable[[Run], Iterable[Hit]]) -
         yield gap
     hits = _by_place(ask(run))
     for hit in hits:
-        yield rule.finding(hit.message, hit.location, steps=hit.steps, confidence=hit.confidence, facts=hit.facts)
+        confidence = hit.confidence if run.matched else Confidence.LOW
+        yield rule.finding(hit.message, hit.location, steps=hit.steps, confidence=confidence, facts=hit.facts)
     if hits or not run.configuration.changes_defaults:
         return
     shipped = evidence.run_as_shipped

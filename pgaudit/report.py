@@ -93,13 +93,16 @@ class Report:
 
 
 def reaches(finding: Finding, fail_on: FailOn) -> bool:
-    """Whether the finding is at or above ``fail_on``. A low-confidence error counts as a warning: it asks for a person."""
+    """Whether the finding is at or above ``fail_on``. What asks for a person counts as a warning, whatever its severity:
+    an error of low confidence, and a note on code that only the submitter's word switches off.
+    """
     if fail_on is FailOn.NEVER:
         return False
     weakest = [FailOn.ERROR, FailOn.WARNING, FailOn.NOTE].index(fail_on)
     if finding.decides:
         return True
-    return weakest >= (2 if finding.severity is Severity.NOTE else 1)
+    fact = finding.severity is Severity.NOTE and not finding.dormant
+    return weakest >= (2 if fact else 1)
 
 
 def strength(finding: Finding) -> tuple[int, int, bool, str, str, int, str]:

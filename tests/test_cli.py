@@ -22,7 +22,9 @@ def test_the_example_submission_is_illegal_and_the_report_says_why() -> None:
 
 
 def test_the_readme_shows_the_report_as_it_is() -> None:
-    shown = (CHECKOUT / "README.md").read_text("utf-8").partition("<!-- example -->\n```text\n")[2].partition("```\n")[0]
+    shown = (
+        (CHECKOUT / "README.md").read_text("utf-8").partition("<!-- example -->\n```text\n")[2].partition("```\n")[0]
+    )
     report, _, made_by = run_pgaudit("scan", EXAMPLE).out.rpartition("pgaudit ")
     assert shown == report, "paste the output of `pgaudit scan tests/example_submission`, without its last line"
     assert made_by.startswith(pgaudit.__version__)

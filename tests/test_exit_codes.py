@@ -160,6 +160,14 @@ def test_an_error_of_low_confidence_asks_for_a_person_like_a_warning(
     assert reaches(finding, fail_on) is expected[fail_on]
 
 
+def test_dormant_code_asks_for_a_person_like_a_warning() -> None:
+    finding = Finding(
+        "a/b", "a", "illegal", Severity.NOTE, Confidence.HIGH, "", Location("a"), dormant="TTT_ENABLED=0, README.md:12"
+    )
+    assert reaches(finding, FailOn.WARNING)
+    assert not reaches(finding, FailOn.ERROR)
+
+
 def test_a_report_without_submissions_is_nothing_to_audit(judge: Callable[..., Report]) -> None:
     report = judge("quiet")
     assert Report("0", "0", "0", report.origin, (), {}).exit_code(FailOn.NEVER) == 3

@@ -203,7 +203,7 @@ def _call_network(m: Machine, network: Network, args: Arguments, line: int) -> V
 def _activations(m: Machine, tokens: int) -> int:
     labels = 0
     for token in m.labels.of(tokens, Token):
-        labels |= m.labels.bit(Activation(token.origin, token.tags, token.start))
+        labels |= m.labels.bit(Activation(*token))
     return labels
 
 

@@ -193,8 +193,8 @@ def _moved(m: Machine, base: Data, index: list[Part]) -> Data:
         tags |= _bound_tags(m, part)
         if isinstance(part, Bounds):
             if part.lower is not None or part.upper is not None:
-                start = m.linear(part.lower) if part.lower is not None else ZERO
-                end = m.linear(part.upper) if part.upper is not None else None
+                start = _from_front(m, part.lower) if part.lower is not None else ZERO
+                end = _from_front(m, part.upper) if part.upper is not None else None
         elif len(index) == 1:
             start = m.linear(part)
             scalar = isinstance(part, Const) or isinstance(part, Data) and part.scalar
@@ -206,6 +206,12 @@ def _moved(m: Machine, base: Data, index: list[Part]) -> Data:
     if base.linear is not None and not scalar:
         result.linear = base.linear.plus(start) if start is not None else base.linear
     return result
+
+
+def _from_front(m: Machine, bound: Value) -> Linear | None:
+    """A bound counted from the front; one counted from the back is not known."""
+    linear = m.linear(bound)
+    return None if linear is not None and not linear.terms and linear.constant < 0 else linear
 
 
 def at_index(m: Machine, base: Data, position: Value, tags: int) -> Value:
@@ -237,7 +243,8 @@ def store(m: Machine, base: Value, index: list[Part], value: Value, line: int) -
     elif isinstance(base, Data | Network):
         keys = [part for part in index if isinstance(part, Value)]
         addressed = m.union(keys) & m.labels.mask(Token)
-        m.write(base, m.content(value), line)
+        number = isinstance(value, Const) or isinstance(value, Data) and value.scalar
+        m.write(base, m.content(value), line, address=number)
         if addressed and isinstance(base, Data):
             count(m, base, addressed | m.content(value), line)
 

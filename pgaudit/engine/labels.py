@@ -22,6 +22,8 @@ class Token(NamedTuple):
     tags: frozenset[Iteration]
     start: Linear | None
     """Stream position of the first element, where known."""
+    end: Linear | None = None
+    """Stream position behind the last element, where known."""
 
 
 class Activation(NamedTuple):
@@ -30,6 +32,7 @@ class Activation(NamedTuple):
     origin: str
     tags: frozenset[Iteration]
     start: Linear | None
+    end: Linear | None = None
 
 
 class Score(NamedTuple):

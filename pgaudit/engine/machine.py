@@ -221,8 +221,8 @@ class Machine:
                     if label.origin == TRAINING_DATA:
                         narrowed |= self.labels.bit(label)
                         continue
-                    at = label.start.plus(start) if label.start is not None and start is not None else None
-                    narrowed |= self.labels.bit(kind(label.origin, label.tags | more, at))
+                    stop = _shift(label.start, end) if end is not None else label.end
+                    narrowed |= self.labels.bit(kind(label.origin, label.tags | more, _shift(label.start, start), stop))
             for score in self.labels.of(labels, Score):
                 narrowed |= self.labels.bit(Score(score.event, _shift(score.start, start), _shift(score.start, end) or score.end))
             self._narrowed[key] = narrowed
@@ -277,9 +277,13 @@ class Machine:
 
     # --- writes ----------------------------------------------------------------------------------------------------
 
-    def write(self, target: Value, labels: int, line: int, *, replace: bool = False) -> None:
-        """Change a value in place, and whatever it is a view of. Iteration labels of content are not addresses: dropped."""
-        labels &= ~self.labels.mask(Iteration)
+    def write(self, target: Value, labels: int, line: int, *, replace: bool = False, address: bool = False) -> None:
+        """Change a value in place, and whatever it is a view of.
+
+        Iteration labels are dropped unless the content may serve as an ``address`` (numbers gathered in a tensor).
+        """
+        if not address:
+            labels &= ~self.labels.mask(Iteration)
         seen: set[int] = set()
         pending = [target]
         while pending:

@@ -59,20 +59,27 @@ class TargetInKey(NamedTuple):
     context: Token
 
 
-def reported(walk: Walk, score_lines: tuple[str, ...] = ()) -> ReportEvent | None:
-    """The print that carries the submission's score.
+class Reported(NamedTuple):
+    """The print that carries the submission's score."""
 
-    It depends on validation scores and can have printed one of ``score_lines``, the log lines that hold the claimed
-    number; where there is none such, it is the last one that names the metric.
+    event: ReportEvent
+    matched: bool
+    """It can have printed a log line that holds the claimed number, or there is no such line to compare with."""
+
+
+def reported(walk: Walk, score_lines: tuple[str, ...] = ()) -> Reported | None:
+    """Find the print that carries the score: it depends on validation scores and can have printed one of ``score_lines``.
+
+    Where none of those lines (the log lines that hold the claimed number) fits, it is the last print that names the metric.
     """
     candidates = [event for event in reversed(walk.reports) if any(_evaluates(walk, s) for s in scores_of(walk, event.labels))]
     for event in candidates:
         if any(prints(event.template, line) for line in score_lines):
-            return event
+            return Reported(event, True)
     for words in METRIC_WORDS:
         for event in candidates:
             if any(word in event.template.lower() for word in words):
-                return event
+                return Reported(event, not score_lines)
     return None
 
 
@@ -156,6 +163,8 @@ def overlap_of(walk: Walk, uses: int, label: Score, score: ScoreEvent) -> Overla
         if window is not None and _bounded_before(window, label):
             continue
         for target in targets:
+            if _ends_before(used, target, label):
+                continue
             strongest = max(strongest, _compare(used, target))
             if strongest is Overlap.SAME:
                 return strongest
@@ -176,6 +185,14 @@ def _used_tokens(walk: Walk, uses: int) -> Iterator[tuple[Token | Activation, Sc
 def _bounded_before(used: Score, scored: Score) -> bool:
     """The fit ends, within each window, where the score begins."""
     gap = distance(used.end, scored.start)
+    return gap is not None and gap >= 0
+
+
+def _ends_before(used: Token | Activation, target: Token, scored: Score) -> bool:
+    """The slice that was used ends where the scored part of the window begins."""
+    if target.start is None or scored.start is None:
+        return False
+    gap = distance(used.end, target.start.plus(scored.start))
     return gap is not None and gap >= 0
 
 

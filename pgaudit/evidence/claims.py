@@ -99,6 +99,7 @@ Path = tuple[str, ...]
 
 _CANONICAL = {key: (name, rank) for name, keys in ALIASES.items() for rank, key in enumerate(keys)}
 _SEED_KEY = re.compile(r"(?:seed_?)?(\d{1,10})(?:_\w+)?")
+_COLON = re.compile(r"\s*:")
 _INDEX = re.compile(r"\[(\d{1,9})\]")
 _OF_SEEDS = re.compile(r"_(?:seeds|per_seed|by_seed)$|^per_seed_")
 _CONTAINERS = {
@@ -202,7 +203,7 @@ def read_claims(file: File) -> Claims:
     if not isinstance(document, dict):
         kind = {list: "a list", str: "a string", type(None): "null"}.get(type(document), "a number or truth value")
         return Claims(file.path, document, DocumentProblem(f"holds {kind}, not an object", _line(file.path, text, 1)))
-    leaves = tuple(islice(_leaves(document, text), MAX_VALUES))
+    leaves = tuple(islice(_leaves(document, _Lines(text)), MAX_VALUES))
     lines = {".".join(path): line for path, _, line in leaves}
     stated = tuple(_claims(file.path, text.split("\n"), leaves))
     return Claims(file.path, document, None, tuple(duplicates), stated, lines)
@@ -216,40 +217,49 @@ def _rank(key: str) -> int:
     return _CANONICAL.get(key.rpartition(".")[2].lower(), ("", 99))[1]
 
 
-def _leaves(document: dict[str, object], text: str) -> Iterator[tuple[Path, object, int]]:
-    """Every value below the document with its key path and line; objects and lists themselves included.
+class _Lines:
+    """Finds the line of every key. JSON keeps the order of keys, so that one walk through the text meets them all."""
 
-    JSON keeps the order of keys, so that one search through the text, from key to key, finds them all.
-    """
-    cursor, line = 0, 1
-    lost = False  # after a key in some other spelling: a search to the end for every key would be quadratic
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.cursor = 0
+        self.line = 1
+        self.spellings = [False, True]  # of letters beyond ASCII: as they are, escaped
 
-    def walk(path: Path, value: object) -> Iterator[tuple[Path, object, int]]:
-        nonlocal cursor, line, lost
-        if len(path) > MAX_DEPTH:
-            return
-        if isinstance(value, dict):
-            for key, child in value.items():
-                found = None if lost else _key_pattern(key).search(text, cursor)
-                if found:
-                    line += text.count("\n", cursor, found.start())
-                    cursor = found.start()
-                lost = found is None
-                yield (*path, key), child, line
-                yield from walk((*path, key), child)
-        elif isinstance(value, list):
-            for index, child in enumerate(value):
-                seed = child.get("seed") if isinstance(child, dict) else None
-                name = str(seed) if isinstance(seed, (str, int)) else f"[{index}]"
-                yield (*path, name), child, line
-                yield from walk((*path, name), child)
+    def of(self, key: str) -> int:
+        """The line of the next ``key``; that of the last key found if it is not there as it should be."""
+        # A spelling that was missed once is not tried again: a search to the end for every key would be quadratic.
+        for escaped in tuple(self.spellings):
+            quoted = json.dumps(key, ensure_ascii=escaped)
+            start = self._search(quoted)
+            if start >= 0:
+                self.line += self.text.count("\n", self.cursor, start)
+                self.cursor = start + len(quoted)
+                break
+            self.spellings.remove(escaped)
+        return self.line
 
-    yield from walk((), document)
+    def _search(self, quoted: str) -> int:
+        start = self.text.find(quoted, self.cursor)
+        while start >= 0 and not _COLON.match(self.text, start + len(quoted)):
+            start = self.text.find(quoted, start + 1)
+        return start
 
 
-def _key_pattern(key: str) -> re.Pattern[str]:
-    spellings = {json.dumps(key, ensure_ascii=ascii_only) for ascii_only in (False, True)}
-    return re.compile(f"(?:{'|'.join(map(re.escape, sorted(spellings)))})\\s*:")
+def _leaves(value: object, lines: _Lines, path: Path = ()) -> Iterator[tuple[Path, object, int]]:
+    """Every value below ``value`` with its key path and line; objects and lists themselves included."""
+    if len(path) > MAX_DEPTH:
+        return
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield (*path, key), child, lines.of(key)
+            yield from _leaves(child, lines, (*path, key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            seed = child.get("seed") if isinstance(child, dict) else None
+            name = str(seed) if isinstance(seed, (str, int)) else f"[{index}]"
+            yield (*path, name), child, lines.line
+            yield from _leaves(child, lines, (*path, name))
 
 
 def _claims(path: str, lines: list[str], leaves: tuple[tuple[Path, object, int], ...]) -> Iterator[Claim]:

@@ -135,7 +135,7 @@ class Evidence:
         return {}
 
     def _unpack(self, file: File) -> Script:
-        from pgaudit.source.unpack import unpack
+        from pgaudit.unpack import unpack
 
         return unpack(file.path, file.data, self._sibling)
 

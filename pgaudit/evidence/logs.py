@@ -18,8 +18,8 @@ from pgaudit.evidence.reading import Reading, place
 from pgaudit.finding import Location
 from pgaudit.submission import File
 
-MAX_PART = 1_000
-"""Longer lines hold packed source or tensors, never a metric."""
+MAX_PART = 4_000
+"""Longer lines hold packed source or tensors, never a metric; a dump of settings on one line may have 3,000 characters."""
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _COUNT = r"(\d{1,3}(?:[,_]\d{3})+|\d+)"
@@ -28,7 +28,7 @@ _TIME_STAMP = re.compile(r"^\[?(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*|\d{9,10}\
 _METRIC = re.compile(rf"\b(\w*bpb|\w*loss|vl)\b\s*[:=]\s*({_NUMBER})(?![\w.])", re.IGNORECASE)
 _STEP = re.compile(r"(?:\bstep\s*[:= ]\s*|^\s*)(\d+)\s*/\s*(\d+)\b", re.IGNORECASE)
 _TRAINING = re.compile(
-    rf"(\d+)\s*/\s*(\d+)\b.*?\btrain_loss\s*[:=]\s*({_NUMBER})(?:.*?\btrain_time\s*[:=]\s*({_NUMBER})\s*(ms|s|m|h)?)?"
+    rf"(\d+)\s*/\s*(\d+)\b.{{0,120}}?\btrain_loss\s*[:=]\s*({_NUMBER})(?:.{{0,200}}?\btrain_time\s*[:=]\s*({_NUMBER})\s*(ms|s|m|h)?)?"
 )
 _PARTIAL = re.compile(
     r"running|progress|\[\s*\d+\s*/\s*\d+\s*\]|\d\s*%|\b(?:chunk|batch|docs?|doc|pass)\W?\s*=?\d+/\d+", re.IGNORECASE
@@ -38,17 +38,19 @@ _TIMING = re.compile(
 )
 _UNITS = {"ms": 0.001, "m": 60.0, "min": 60.0, "h": 3600.0}
 _TOTAL = re.compile(
-    rf"^(.*?(?:total[ _](?:\w+[ _])?submission|total_artifact_bytes|final_submission_bytes)[^:=]*)[:=]\s*{_COUNT}\s*(?:bytes|B)?(?![\w.])",
+    rf"^(.*?(?:total[ _](?:\w+[ _])?submission|total_artifact_bytes|final_submission_bytes)[^:=]{{0,80}})[:=]\s*{_COUNT}\s*(?:bytes|B)?(?![\w.])",
     re.IGNORECASE,
 )
-_SUMMED = re.compile(rf"\bcode(?:_bytes)?\s*[:=]\s*{_COUNT}\b.*?\btotal\s*[:=]\s*{_COUNT}\b")
-_CODE = re.compile(rf"\bcode[ _](?:size|bytes)[^:=]*[:=]\s*{_COUNT}", re.IGNORECASE)
-_MODEL = re.compile(rf"\b(serialized[ _]\w[^:=]*|quantized model[^:=]*)[:=]\s*{_COUNT}\s*(?:bytes|B)", re.IGNORECASE)
+_SUMMED = re.compile(rf"\bcode(?:_bytes)?\s*[:=]\s*{_COUNT}\b.{{0,80}}?\btotal\s*[:=]\s*{_COUNT}\b")
+_CODE = re.compile(rf"\bcode[ _](?:size|bytes)[^:=]{{0,40}}[:=]\s*{_COUNT}", re.IGNORECASE)
+_MODEL = re.compile(
+    rf"\b(serialized[ _]\w[^:=]{{0,80}}|quantized model[^:=]{{0,80}})[:=]\s*{_COUNT}\s*(?:bytes|B)", re.IGNORECASE
+)
 _VAL_TOKENS = re.compile(
-    rf"\b(?:val(?:idation)?[_ ]tokens|eval_tokens|N_tokens|scored_tokens|val\w*:.*?\btokens)\b\s*[:=]\s*{_COUNT}(?!\w)",
+    rf"\b(?:val(?:idation)?[_ ]tokens|eval_tokens|N_tokens|scored_tokens|val\w*:.{{0,400}}?\btokens)\b\s*[:=]\s*{_COUNT}(?!\w)",
     re.IGNORECASE,
 )
-_COUNTED = re.compile(r"\btokens\s*[:=]\s*(\d{6,})\b.*?bytes\s*[:=]\s*(\d{6,})\b", re.IGNORECASE)
+_COUNTED = re.compile(r"\btokens\s*[:=]\s*(\d{6,})\b.{0,80}?bytes\s*[:=]\s*(\d{6,})\b", re.IGNORECASE)
 _SEED = re.compile(r"\bseed\s*[:=]\s*(\d+)\b", re.IGNORECASE)
 _SHARDS = re.compile(r"\btrain_shards\s*[:=]\s*(\d+)")
 _WORLD = re.compile(r"\bworld_size\s*[:=]\s*(\d+)", re.IGNORECASE)
@@ -307,16 +309,18 @@ class _Reader:
         if not bpb and not (loss and "val_loss" in text):
             return
         paired = len(bpb) == len(loss)
-        stage = text[: min(m.start() for m in (*bpb, *loss))]
+        stage = text[: min(m.start() for m in (*bpb, *loss))].strip(" \t:|-–—>*")
+        partial = bool(_PARTIAL.search(text))
+        where = place(self.path, line, text)
         for index in range(max(len(bpb), 1)):
             self.metrics.append(
                 Metric(
-                    "step" if step else stage.strip(" \t:|-–—>*"),
+                    "step" if step else stage,
                     Figure.read(loss[index][2]) if paired or not bpb else None,
                     Figure.read(bpb[index][2]) if bpb else None,
                     int(step[1]) if step else None,
-                    bool(_PARTIAL.search(text)),
-                    place(self.path, line, text),
+                    partial,
+                    where,
                 )
             )
 

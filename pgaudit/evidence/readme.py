@@ -22,6 +22,8 @@ _SCORE = re.compile(
     re.IGNORECASE,
 )
 _PREFIXES = {"export", "declare", "env", "time", "nohup", "exec", "sudo", "do", "then", "else"}
+MAX_LINES = 20_000
+"""What comes after this many lines is not read."""
 MAX_VALUE = 4_096
 """Longer values are cut: an expansion may refer to itself and double with every line."""
 _SHELLS = ("", "bash", "sh", "shell", "console", "zsh", "text")
@@ -53,7 +55,7 @@ class Readme:
 
 def read_readme(file: File) -> Readme:
     """Read a README. Raises ``UnreadableFile``."""
-    lines = decode(file.data).text.replace("\r\n", "\n").split("\n")
+    lines = _lines(file)
     title = next((line.lstrip("# ").strip() for line in lines if line.startswith("#")), "")
     commands = tuple(command for start, block in _blocks(lines) for command in _commands(file.path, block, start))
     scores = tuple(
@@ -66,7 +68,11 @@ def read_readme(file: File) -> Readme:
 
 def read_run_script(file: File) -> tuple[Command, ...]:
     """The commands of a shell script. Raises ``UnreadableFile``."""
-    return tuple(_commands(file.path, decode(file.data).text.replace("\r\n", "\n").split("\n"), 1))
+    return tuple(_commands(file.path, _lines(file), 1))
+
+
+def _lines(file: File) -> list[str]:
+    return decode(file.data).text.replace("\r\n", "\n").split("\n")[:MAX_LINES]
 
 
 def _blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:

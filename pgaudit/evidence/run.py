@@ -11,7 +11,6 @@ from pgaudit.engine.walk import Walk, walk
 from pgaudit.evidence.configuration import Configuration
 from pgaudit.finding import Location, Step
 from pgaudit.program import ir
-from pgaudit.program.lower import lower
 from pgaudit.source.script import Layer, Script
 
 MAIN = "__main__"
@@ -24,6 +23,8 @@ class Run:
     walk: Walk
     score: ReportEvent | None
     """The print that carries the submission's score; ``None`` if no validation score reaches any print."""
+    matched: bool
+    """That print can have written the log line with the claimed number; otherwise it is only the likeliest one."""
     configuration: Configuration
     layers: Mapping[str, Layer]
     """Module name to the text that was walked."""
@@ -46,6 +47,8 @@ def run_script(
     script: Script, configuration: Configuration, sibling: Callable[[str], Script | None], score_lines: Iterable[str]
 ) -> Run | None:
     """Walk a script; ``None`` if it has no syntax tree. ``score_lines`` are log lines that print the claimed score."""
+    from pgaudit.program.lower import lower  # libcst is a fifth of a second that ``--help`` must not pay
+
     body = script.body
     if body.parsed.module is None:
         return None
@@ -64,4 +67,5 @@ def run_script(
         arguments=configuration.arguments,
         sibling=find,
     )
-    return Run(seen, reported(seen, tuple(score_lines)), configuration, layers)
+    found = reported(seen, tuple(score_lines))
+    return Run(seen, found.event if found else None, found is not None and found.matched, configuration, layers)

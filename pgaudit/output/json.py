@@ -80,6 +80,7 @@ def finding(item: Finding) -> dict[str, Any]:
         "location": location(item.location),
         "steps": [{"location": location(step.location), "message": step.message} for step in item.steps],
         "facts": value(item.facts),
+        "dormant": item.dormant,
         "fingerprint": item.fingerprint,
     }
 

@@ -83,16 +83,14 @@ class _Page:
         if place.text:
             gutter = str(place.line or "")
             self.line((" " * len(gutter) + " |", "blue"), indent=2)
-            self.console.print(
-                Text.assemble("  ", (f"{gutter} | ", "blue"), plain(place.text), no_wrap=True, overflow="ellipsis")
-            )
+            self.source(place.text, indent=2, gutter=f"{gutter} | ")
             self.line((" " * len(gutter) + " | ", "blue"), ("^" * min(len(plain(place.text)), 60), "red"), indent=2)
 
-    def source(self, text: str, indent: int) -> None:
+    def source(self, text: str, indent: int, gutter: str = "| ") -> None:
+        """One source line, cut where the page ends."""
         if text:
-            self.console.print(
-                Text.assemble(" " * indent, ("| ", "blue"), plain(text), no_wrap=True, overflow="ellipsis")
-            )
+            line = Text.assemble(" " * indent, (gutter, "blue"), plain(text))
+            self.console.print(line, no_wrap=True, overflow="ellipsis")
 
     def grounds(self, finding: Finding, rule: Rule | None) -> None:
         """Why it matters: the verdict it leads to, the conditions it breaks, and who ruled so."""

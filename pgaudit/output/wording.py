@@ -18,8 +18,10 @@ def citation(ruling: Ruling) -> str:
 
 def consequence(finding: Finding, rule: Rule | None) -> str:
     """What the finding does to the verdict, and which conditions of a valid score it breaks."""
-    if finding.severity is Severity.NOTE:
+    if finding.severity is Severity.NOTE and not finding.dormant:
         return "a fact; leads to no verdict"
+    if finding.dormant:
+        return f"leads to review: dormant under {finding.dormant}"
     breaks = f", breaks {' and '.join(rule.conditions)}" if rule and rule.conditions else ""
     return f"leads to {finding.leads_to if finding.decides else 'review'}{breaks}"
 

@@ -13,9 +13,14 @@ _LONG_LINE = 4_000
 _LONG_STATEMENT = 2_000
 """Lines of one top-level statement; likewise for a chain that spans lines."""
 
+_LONG_RUN = 100_000
+"""Characters of code without a separator, which no program needs, and which CPython's parser cannot afford."""
+_MAX_BRACKETS = 200
+"""CPython's own limit."""
+
 _LITERAL = re.compile(
-    r"""#[^\n]*
-    |\b[rbuft]{0,2}(?:'''(?:\\.|[^\\])*?'''|\"{3}(?:\\.|[^\\])*?\"{3}|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")""",
+    r"""\#[^\n]*
+    |(?:\b[rbuft]{1,2})?(?:'''(?:\\.|[^\\])*?'''|\"{3}(?:\\.|[^\\])*?\"{3}|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
 _STATEMENT = re.compile(r"^(?![\s#)\]}]|elif\b|else\b|except\b|finally\b)", re.MULTILINE)
@@ -43,15 +48,17 @@ def _longest_line(text: str) -> int:
 def _longest_statement(text: str) -> int:
     if text.count("\n") < _LONG_STATEMENT:
         return 0
-    starts = [text.count("\n", 0, 0), *(found.start() for found in _STATEMENT.finditer(text)), len(text)]
+    starts = [0, *(found.start() for found in _STATEMENT.finditer(text)), len(text)]
     return max(text.count("\n", start, end) for start, end in zip(starts, starts[1:], strict=False))
 
 
 def _depth(text: str, code: str) -> float:
-    """Depth of CPython's own tree: of the text, or of its code where this Python cannot read its f-strings."""
+    """Depth of CPython's own tree: of the text, or of its code where this Python cannot read its f-strings; 0 if broken."""
     import ast
     import warnings
 
+    if _brackets(code) > _MAX_BRACKETS or max(map(len, re.split("[,;=]", code))) > _LONG_RUN:
+        return float("inf")
     for candidate in (text, code):
         try:
             with warnings.catch_warnings(action="ignore"):
@@ -60,7 +67,7 @@ def _depth(text: str, code: str) -> float:
             continue
         except (MemoryError, RecursionError):
             return float("inf")
-    return _brackets(code)
+    return 0
 
 
 def _height(tree: object) -> int:

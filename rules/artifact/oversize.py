@@ -54,7 +54,7 @@ RULE = Rule.declare(
         ),
         Ruling(
             Strength.MERGE,
-            "Robby955",
+            "cocohearts",
             "2026-04-09",
             "#1412",
             "Logged sums over the limit, shipped sums under it: merged.",

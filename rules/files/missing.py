@@ -46,7 +46,7 @@ RULE = Rule.declare(
         Ruling(
             Strength.MAINTAINER,
             "cocohearts",
-            "2026-03-23",
+            "2026-03-25",
             "#505",
             "Logs, metadata and weights outside the folder: asked to be added.",
         ),

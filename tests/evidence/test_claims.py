@@ -16,7 +16,11 @@ Read = Callable[[object], Claims]
 
 
 def claims_of(document: object) -> Claims:
-    data = document if isinstance(document, bytes) else (document if isinstance(document, str) else json.dumps(document)).encode()
+    data = (
+        document
+        if isinstance(document, bytes)
+        else (document if isinstance(document, str) else json.dumps(document)).encode()
+    )
     return read_claims(File("submission.json", len(data), lambda: data))
 
 
@@ -69,11 +73,15 @@ def test_lists_of_seeds_and_of_their_scores() -> None:
 
 
 def test_every_claim_has_its_line() -> None:
-    claims = claims_of('{\n "note": "\\"val_bpb\\": 9",\n "größe": 1,\n "val_bpb":\n  1.25,\n "seeds": {\n  "42": {"val_bpb": 1.5}}}')
+    claims = claims_of(
+        '{\n "note": "\\"val_bpb\\": 9",\n "größe": 1,\n "val_bpb":\n  1.25,\n "seeds": {\n  "42": {"val_bpb": 1.5}}}'
+    )
     headline, per_seed = claims.get("val_bpb"), claims.get("val_bpb", "42")
-    assert headline and headline.location.line == 4
+    assert headline
+    assert headline.location.line == 4
     assert headline.location.text == '"val_bpb":'
-    assert per_seed and per_seed.location.line == 7
+    assert per_seed
+    assert per_seed.location.line == 7
     assert claims.at("note").line == 2
     assert claims.at("no such key").line is None
 
@@ -129,13 +137,19 @@ def test_deep_nesting_is_read_down_to_a_bound() -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.text() | st.sampled_from(["seeds", "seed", "42", "[0]", "[x]", "val_bpb"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text() | st.sampled_from(["seeds", "seed", "42", "[0]", "[x]", "val_bpb"]), inner, max_size=4
+        )
+    ),
 )
 
 
 @given(JSON, st.booleans(), st.sampled_from([None, 2]))
-def test_any_document_is_read_and_every_place_is_in_the_file(document: object, ascii_only: bool, indent: int | None) -> None:
+def test_any_document_is_read_and_every_place_is_in_the_file(
+    document: object, ascii_only: bool, indent: int | None
+) -> None:
     text = json.dumps(document, ensure_ascii=ascii_only, indent=indent)
     text = text.encode("utf-8", "replace").decode()
     claims = claims_of(text)

@@ -26,10 +26,14 @@ def log_of(text: str) -> Log:
 
 
 @given(st.sampled_from(sorted(TOKENS_PER_BYTE.values())), st.floats(0.3, 4.0), st.sampled_from([4, 6, 8]))
-def test_a_correct_evaluation_gives_the_bytes_of_the_text_for_every_tokenizer(ratio: float, bpb: float, decimals: int) -> None:
+def test_a_correct_evaluation_gives_the_bytes_of_the_text_for_every_tokenizer(
+    ratio: float, bpb: float, decimals: int
+) -> None:
     tokens = round(OFFICIAL_BYTES * ratio)
     loss = bpb * math.log(2) / ratio
-    (pair,) = evaluations(log_of(f"val_tokens:{tokens}\nfinal val_loss:{loss:.{decimals}f} val_bpb:{bpb:.{decimals}f}\n"))
+    (pair,) = evaluations(
+        log_of(f"val_tokens:{tokens}\nfinal val_loss:{loss:.{decimals}f} val_bpb:{bpb:.{decimals}f}\n")
+    )
     assert pair.bytes is not None
     assert abs(pair.bytes / OFFICIAL_BYTES - 1) <= pair.slack * 1.01 + 1e-6
     assert pair.slack < TOLERANCE

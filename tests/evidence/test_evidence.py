@@ -13,7 +13,13 @@ Make = Callable[[Mapping[str, str]], Evidence]
 
 def test_an_empty_folder_has_no_facts_and_no_gaps(make_evidence: Make) -> None:
     evidence = make_evidence({})
-    assert (evidence.claims, evidence.readme, evidence.main, evidence.logs, evidence.commands) == (None, None, None, (), ())
+    assert (evidence.claims, evidence.readme, evidence.main, evidence.logs, evidence.commands) == (
+        None,
+        None,
+        None,
+        (),
+        (),
+    )
     assert evidence.gaps == ()
 
 

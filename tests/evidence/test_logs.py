@@ -50,7 +50,8 @@ def log_of(content: str | bytes, path: str = "train.log") -> Log:
 def test_the_official_layout() -> None:
     log = log_of(OFFICIAL)
     assert [reading.value for reading in (*log.val_tokens, *log.train_shards, *log.seeds)] == [62_021_632, 80, 1337]
-    assert log.world_size and log.world_size.value == 8
+    assert log.world_size
+    assert log.world_size.value == 8
     assert [(step.step, step.total, step.train_loss, step.seconds, step.line) for step in log.train_steps] == [
         (200, 20000, 2.7724, 8.529, 7),
         (400, 20000, 2.4011, 17.05, 8),
@@ -72,14 +73,17 @@ def test_the_official_layout() -> None:
 
 def test_the_final_score_is_the_last_one_after_training() -> None:
     final = log_of(OFFICIAL + "step:500/500 val_loss:2.0 val_bpb:1.1\n").final
-    assert final and final.val_bpb and final.val_loss
+    assert final
+    assert final.val_bpb
+    assert final.val_loss
     assert (final.val_bpb.value, final.val_bpb.decimals, final.location.line) == (1.20143417, 8, 16)
     assert final.tokens_per_byte == pytest.approx(0.41052, abs=1e-5)
 
 
 def test_a_score_taken_during_training_is_final_if_there_is_no_other() -> None:
     final = log_of("step:5/9 val_loss:2.0 val_bpb:1.3\nstep:9/9 val_loss:1.9 val_bpb:1.2\n").final
-    assert final and final.step == 9
+    assert final
+    assert final.step == 9
 
 
 def test_the_layout_with_a_dump_of_settings() -> None:
@@ -102,7 +106,9 @@ def test_settings_end_where_training_begins() -> None:
 
 
 def test_the_training_time_of_the_run_is_the_last_one_printed() -> None:
-    log = log_of("step:1/2 val_loss:2.0 val_bpb:1.2 train_time:5ms\nstopping_early: wallclock_cap train_time:600028ms step:2/2\n")
+    log = log_of(
+        "step:1/2 val_loss:2.0 val_bpb:1.2 train_time:5ms\nstopping_early: wallclock_cap train_time:600028ms step:2/2\n"
+    )
     assert [timing.seconds for timing in log.timings if timing.name == "train_time"] == [600.028]
 
 
@@ -135,7 +141,8 @@ def test_a_log_that_is_all_source_has_no_score() -> None:
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_encodings_and_line_ends_do_not_move_a_place(encoding: str, newline: str) -> None:
     log = log_of(OFFICIAL.replace("\n", newline).encode(encoding))
-    assert log.final and log.final.location.line == 16
+    assert log.final
+    assert log.final.location.line == 16
     assert log.lines == 16
 
 
@@ -163,7 +170,13 @@ def test_ways_to_print_the_size_of_the_split(line: str, tokens: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["train_batch_tokens:524288", "val_batch_tokens: 524288", "val_token_limit:1048576", "gptq_calibration_tokens: 720896"]
+    "line",
+    [
+        "train_batch_tokens:524288",
+        "val_batch_tokens: 524288",
+        "val_token_limit:1048576",
+        "gptq_calibration_tokens: 720896",
+    ],
 )
 def test_other_token_counts_are_not_the_split(line: str) -> None:
     assert log_of(line).val_tokens == ()
@@ -179,7 +192,10 @@ def test_a_line_that_states_tokens_and_bytes() -> None:
     [
         ("Total submission size int6+zlib:15933155bytes", [("total", 15_933_155)]),
         ("Total submission size: 15,852,125 bytes (147,875 bytes under)", [("total", 15_852_125)]),
-        ("x compressed_model_bytes:15915703 code_bytes:49961 total_artifact_bytes:15965664", [("code", 49_961), ("total", 15_965_664)]),
+        (
+            "x compressed_model_bytes:15915703 code_bytes:49961 total_artifact_bytes:15965664",
+            [("code", 49_961), ("total", 15_965_664)],
+        ),
         ("model:15567567 code:53472 total:15621039 (15.62 MB)", [("code", 53_472), ("total", 15_621_039)]),
         ("Serialized model: 106313663 bytes  Code size: 49961 bytes", [("code", 49_961), ("model", 106_313_663)]),
         ("model_params:21778504 world_size:8", []),
@@ -212,7 +228,17 @@ def test_which_files_are_logs(path: str, content: str, expected: bool) -> None:
 
 
 PIECES = st.sampled_from(
-    [*OFFICIAL.splitlines(), *DUMP.splitlines(), "import os", "=" * 80, "\x1b[31m", "\r", "val_bpb:1e999", "val_loss:0", "tokens:1 bytes:2"]
+    [
+        *OFFICIAL.splitlines(),
+        *DUMP.splitlines(),
+        "import os",
+        "=" * 80,
+        "\x1b[31m",
+        "\r",
+        "val_bpb:1e999",
+        "val_loss:0",
+        "tokens:1 bytes:2",
+    ]
 )
 
 
@@ -222,7 +248,10 @@ def test_every_place_is_the_line_that_it_names(parts: list[str]) -> None:
     lines = text.split("\n")
     log = log_of(text)
     assert log.lines <= len(lines)
-    places = [item.location for item in (*log.metrics, *log.sizes, *log.seeds, *log.val_tokens, *log.timings)]
+    places = [metric.location for metric in log.metrics] + [size.location for size in log.sizes]
+    places += [reading.location for reading in (*log.seeds, *log.val_tokens)] + [
+        timing.location for timing in log.timings
+    ]
     for place in places:
         assert place.line is not None
         assert place.text[:20].split("\x1b")[0] in lines[place.line - 1].replace("\x1b[31m", "")

@@ -20,7 +20,11 @@ def size_of(text: str) -> RunSize | None:
     [
         (UNCOMPRESSED + "Total submission size int8+zlib: 15001000 bytes\n", 15_001_000, 15_000_000),
         (UNCOMPRESSED + "Serialized model int6+zstd: 15000000 bytes\n", 15_001_000, 15_000_000),
-        (UNCOMPRESSED + "Serialized model rd+zstd: 15000000 bytes\nTotal submission size: 15001000 bytes\n", 15_001_000, 15_000_000),
+        (
+            UNCOMPRESSED + "Serialized model rd+zstd: 15000000 bytes\nTotal submission size: 15001000 bytes\n",
+            15_001_000,
+            15_000_000,
+        ),
         ("Total submission size int6+lzma: 16000001 bytes\n", 16_000_001, None),
         ("Total submission size: 15852125 bytes\n", 15_852_125, None),
     ],
@@ -39,7 +43,8 @@ def test_a_log_that_does_not_say_it(text: str) -> None:
 def test_of_two_exports_the_last_one_counts() -> None:
     text = "Total submission size int6+zstd: 17000000 bytes\nTotal submission size int5+zstd: 15000000 bytes\n"
     run = size_of(text)
-    assert run and run.total.bytes == 15_000_000
+    assert run
+    assert run.total.bytes == 15_000_000
 
 
 def test_what_is_shipped() -> None:

@@ -24,7 +24,7 @@ from pgaudit.submission import Origin
 from pgaudit.verdict import Level, Verdict
 from pgaudit.waivers import Waiver, Waivers
 
-SCRIPT = "import torch\nprint('SHOUT')\nprint('MUMBLE')\nprint('HUM')\nprint('SILENCE')\nprint('GRUNT')\n"
+SCRIPT = "import torch\nprint('SHOUT', 'a line that is longer than the page is wide', 'and goes on, as lines of scripts do')\nprint('MUMBLE')\nprint('HUM')\nprint('SILENCE')\nprint('GRUNT')\n"
 WAIVERS = Waivers(
     active=(
         Waiver(

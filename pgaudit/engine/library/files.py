@@ -19,6 +19,8 @@ from pgaudit.engine.values import Const, Data, Either, Sequence, Value
 VALIDATION = re.compile(r"(?<![a-z])val(?![a-tv-z])", re.IGNORECASE)
 TRAINING = re.compile(r"(?<![a-z])train", re.IGNORECASE)
 NO_TOKENS = (".model", ".json", ".jsonl", ".pt", ".ptz", ".vocab", ".py", ".txt", ".log", ".md", ".so", ".c", ".cpp")
+SHARDS = (".bin", ".npy", ".npz", ".dat", ".u16")
+"""A file opened by hand holds token ids only under one of these; anything else is a counter, a log, an artifact."""
 UNKNOWN_ORIGIN = "unknown"
 
 
@@ -112,7 +114,7 @@ def opened(m: Machine, args: Arguments, line: int) -> Value:
     mode = args.get(1, "mode")
     if isinstance(mode, Const) and isinstance(mode.value, str) and ("w" in mode.value or "a" in mode.value):
         return Data()
-    names = {origin(text) for text in texts(path)} & {"val", "train"}
+    names = {origin(text) for text in texts(path) if text.endswith(SHARDS)} & {"val", "train"}
     labels = 0
     for name in sorted(name for name in names if name):
         labels |= stream(m, name)

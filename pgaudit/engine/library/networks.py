@@ -104,8 +104,7 @@ def call_optimizer(m: Machine, optimizer: Optimizer, name: str, args: Arguments,
                 m.update(cell, "step", uses, line)
     elif name == "zero_grad":
         for cell in optimizer.cells:
-            if not m.uncertain:
-                m.gradients.pop(id(cell), None)
+            m.gradients.pop(id(cell), None)
     elif name == "add_param_group":
         from pgaudit.engine.calls import cells_of
 
