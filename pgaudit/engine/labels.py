@@ -75,16 +75,17 @@ class LabelTable:
     """The bits of one walk. Sets of labels are plain integers; ``0`` is the empty set."""
 
     def __init__(self) -> None:
-        self._bits: dict[Label, int] = {}
+        self._bits: dict[tuple[type, Label], int] = {}  # named tuples of two kinds may be equal
         self._labels: list[Label] = []
         self._masks: dict[type, int] = dict.fromkeys((Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact), 0)
 
     def bit(self, label: Label) -> int:
         """The bit of a label, a new one on first sight."""
-        bit = self._bits.get(label)
+        key = type(label), label
+        bit = self._bits.get(key)
         if bit is None:
             bit = 1 << len(self._labels)
-            self._bits[label] = bit
+            self._bits[key] = bit
             self._labels.append(label)
             self._masks[type(label)] |= bit
         return bit
