@@ -42,12 +42,6 @@ class NothingToAudit(PgauditError):
     exit_code = ExitCode.NOTHING_TO_AUDIT
 
 
-class MissingExtra(PgauditError):
-    """A command needs an optional dependency that is not installed."""
-
-    exit_code = ExitCode.USAGE
-
-
 class WaiverError(PgauditError):
     """The waiver file is malformed, or a waiver names a rule that does not exist."""
 

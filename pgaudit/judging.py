@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from pgaudit.engine.events import ReportEvent
-from pgaudit.engine.queries import Order, Overlap, StateBeforeScore, order_of, state_before_score
+from pgaudit.engine.events import ReportEvent, UpdateEvent
+from pgaudit.engine.queries import (
+    Order,
+    Overlap,
+    StateBeforeScore,
+    order_of,
+    prints,
+    says_something,
+    state_before_score,
+)
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.run import Run
 from pgaudit.finding import Confidence, Finding, Gap, Location, Severity, Step
@@ -14,6 +22,10 @@ from pgaudit.rule import Rule
 
 MOST_FINDINGS = 3
 """Places reported per rule: loops and branches show one defect many times."""
+
+
+LEAST_DEPTH = 2
+"""Calls that lead into a function of its own: ``main`` prints whatever happens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +37,8 @@ class Hit:
     steps: tuple[Step, ...] = ()
     confidence: Confidence = Confidence.HIGH
     facts: dict[str, object] = field(default_factory=dict)
+    prints: tuple[str, ...] = ()
+    """Templates that the code of the finding prints when it runs."""
 
 
 def judge(rule: Rule, evidence: Evidence, ask: Callable[[Run], Iterable[Hit]]) -> Iterator[Finding | Gap]:
@@ -40,7 +54,7 @@ def judge(rule: Rule, evidence: Evidence, ask: Callable[[Run], Iterable[Hit]]) -
         yield gap
     hits = _by_place(ask(run))
     for hit in hits:
-        confidence = hit.confidence if run.matched else Confidence.LOW
+        confidence = hit.confidence if run.matched and not _denied(hit, evidence) else Confidence.LOW
         yield rule.finding(hit.message, hit.location, steps=hit.steps, confidence=confidence, facts=hit.facts)
     if hits or not run.configuration.changes_defaults:
         return
@@ -71,17 +85,37 @@ def _state_change(run: Run, report: ReportEvent, hit: StateBeforeScore, message:
     steps = (
         *run.entered(hit.update.place),
         run.step(hit.update, "state changes here, using validation tokens"),
-        *run.entered(hit.score.place),
+        *run.entered(hit.score.place, after=hit.update.place),
         run.step(hit.score, "the same tokens are scored here" if same else "tokens of the same stream are scored here"),
         run.step(report, "the score is printed here"),
     )
-    return Hit(message, run.at(hit.update.place.spot), steps, Confidence.HIGH if same else Confidence.MEDIUM)
+    confidence = Confidence.HIGH if same else Confidence.MEDIUM
+    return Hit(message, run.at(hit.update.place.spot), steps, confidence, prints=_printed_beside(run, hit.update))
+
+
+def _printed_beside(run: Run, update: UpdateEvent) -> tuple[str, ...]:
+    """What the function that changes the state prints, if it is a function that was called for it."""
+    chain = update.place.calls
+    if len(chain) < LEAST_DEPTH:
+        return ()
+    return tuple(report.template for report in run.walk.reports if report.place.calls[: len(chain)] == chain)
+
+
+def _denied(hit: Hit, evidence: Evidence) -> bool:
+    """The log of the run has none of the lines that the code of the finding prints: it may not have run."""
+    log = evidence.scored_log
+    templates = [template for template in hit.prints if says_something(template)]
+    if not templates or log is None or log.final is None:
+        return False
+    return not any(prints(template, line) for line in evidence.scored_log_lines for template in templates)
 
 
 def unfollowed(run: Run) -> Gap | None:
     """Why the walk cannot vouch for the score, if it cannot."""
     if run.score is None:
         return Gap("run", "no validation score was seen to reach a print of the main script")
+    if not run.matched:
+        return Gap("run", "no print that was seen can have written the log line with the score", run.at(run.score.place.spot))
     for reason, spot in run.walk.problems.items():
         return Gap("run", reason, run.at(spot))
     return None

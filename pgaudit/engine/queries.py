@@ -92,7 +92,12 @@ def prints(template: str, line: str) -> bool:
         if found < 0:
             return False
         at = found + len(part)
-    return sum(map(str.isalpha, "".join(parts))) >= LEAST_LETTERS
+    return says_something(template)
+
+
+def says_something(template: str) -> bool:
+    """A template needs some literal letters to be told from any other."""
+    return sum(map(str.isalpha, template)) >= LEAST_LETTERS
 
 
 def _evaluates(walk: Walk, score: ScoreEvent) -> bool:
@@ -133,7 +138,10 @@ def order_of(walk: Walk, hit: StateBeforeScore) -> Order:
     if not shared:
         return Order.BEFORE
     scored_before = any(
-        earlier.number < update.number and earlier.place.spot == score.place.spot and shared & {loop[:2] for loop in earlier.place.loops}
+        earlier.number < update.number
+        and earlier.place.spot == score.place.spot
+        and earlier.targets & score.targets
+        and shared & {loop[:2] for loop in earlier.place.loops}
         for earlier in walk.scores
     )
     return Order.LATER_EPOCH if scored_before else Order.IN_LOOP

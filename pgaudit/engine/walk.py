@@ -11,6 +11,7 @@ from pgaudit.engine.machine import BudgetExceeded, Machine, Setting
 from pgaudit.engine.statements import run
 from pgaudit.engine.values import Const
 from pgaudit.program import ir
+from pgaudit.program.recursion import deep_recursion
 
 PROCESS_GROUP = {
     "RANK": Setting("0", "rank 0 of 8"),
@@ -68,7 +69,8 @@ def walk(
     m.frame.env["__name__"] = Const("__main__")
     m.frame.env["__file__"] = Const("train_gpt.py")
     try:
-        run(m, module.body)
+        with deep_recursion():
+            run(m, module.body)
     except BudgetExceeded:
         m.problem("the walk was cut off after its step budget")
     except RecursionError:

@@ -43,6 +43,8 @@ def effective(script: Script, commands: Iterable[Command], log: Log | None) -> C
             if _is_scalar(reading.value)
         }
     environment = {name: setting for name, setting in environment.items() if name not in PROCESS_VARIABLES}
+    if log is not None and log.world_size is not None:
+        environment["WORLD_SIZE"] = Setting(str(log.world_size.value), str(log.world_size.location))
     shipped = code_defaults(script).environment
     return Configuration(environment, arguments, bool(arguments) or environment != shipped)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pgaudit.evidence.claims import Claims, read_claims
 from pgaudit.evidence.configuration import Configuration, code_defaults, effective
-from pgaudit.evidence.logs import Log, is_log, read_log
+from pgaudit.evidence.logs import Log, is_log, log_lines, read_log
 from pgaudit.evidence.numbers import number
 from pgaudit.evidence.readme import Command, Readme, read_readme, read_run_script
 from pgaudit.evidence.scripts import main_script, python_files
@@ -87,6 +87,12 @@ class Evidence:
         return next(
             (log for log in finished if _score_lines(log, self.claims)), next(iter(finished or self.logs), None)
         )
+
+    @cached_property
+    def scored_log_lines(self) -> tuple[str, ...]:
+        """The text of that log; read again only when a finding has to be held against it."""
+        log = self.scored_log
+        return self._read(log_lines, self.submission.files[log.path]) or () if log else ()
 
     @cached_property
     def run(self) -> Run | None:

@@ -187,6 +187,11 @@ def read_log(file: File) -> Log:
     return reader.log()
 
 
+def log_lines(file: File) -> tuple[str, ...]:
+    """The lines of a log as text. Raises ``UnreadableFile``."""
+    return tuple(part for _, part in _parts(file))
+
+
 def _parts(file: File) -> Iterator[tuple[int, str]]:
     """The parts of every line with the line's number, decoded and without colours."""
     stream = file.open()

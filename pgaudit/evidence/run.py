@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 from pgaudit.engine.events import Event, Place, ReportEvent, Spot
 from pgaudit.engine.queries import reported
@@ -38,9 +39,12 @@ class Run:
         """A step of a trace."""
         return Step(self.at(event.place.spot), message)
 
-    def entered(self, place: Place) -> tuple[Step, ...]:
-        """The calls that lead from the entry point to a place."""
-        return tuple(Step(self.at(spot), "calls") for spot in place.calls)
+    def entered(self, place: Place, after: Place | None = None) -> tuple[Step, ...]:
+        """The calls that lead from ``main`` to a place, without those that had led to the place ``after``."""
+        shared = 1
+        if after is not None:
+            shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(place.calls, after.calls, strict=False)))
+        return tuple(Step(self.at(spot), "calls") for spot in place.calls[shared:])
 
 
 def run_script(

@@ -15,6 +15,7 @@ from typing import Any
 import libcst as cst
 
 from pgaudit.program import ir
+from pgaudit.program.recursion import deep_recursion
 
 BINARY = {
     cst.Add: "+", cst.Subtract: "-", cst.Multiply: "*", cst.Divide: "/", cst.FloorDivide: "//", cst.Modulo: "%",
@@ -35,7 +36,8 @@ CONSTANT_NAMES = {"None": None, "True": True, "False": False}
 
 def lower(module: cst.Module, name: str = "__main__") -> ir.Module:
     """Lower a whole source text. Lines are 1-based, as CPython counts them."""
-    return ir.Module(name, _Lowering().module(module))
+    with deep_recursion():
+        return ir.Module(name, _Lowering().module(module))
 
 
 class _Lowering:

@@ -130,6 +130,10 @@ def _number(value: object) -> Callable[[Machine, Arguments, int], Value]:
     return lambda m, args, line: Const(value)
 
 
+def _world_size(m: Machine, args: Arguments, line: int) -> Value:
+    return Const(int(m.environment["WORLD_SIZE"].value))
+
+
 FUNCTIONS: dict[str, Callable[[Machine, Arguments, int], Value]] = {
     "os.environ.get": _get,
     "os.getenv": _get,
@@ -146,7 +150,7 @@ FUNCTIONS: dict[str, Callable[[Machine, Arguments, int], Value]] = {
     "torch.distributed.is_available": _number(True),
     "torch.distributed.is_initialized": _number(True),
     "torch.distributed.get_rank": _number(0),
-    "torch.distributed.get_world_size": _number(8),
+    "torch.distributed.get_world_size": _world_size,
     "torch.distributed.all_reduce": nothing,
     "torch.distributed.broadcast": nothing,
     "torch.distributed.barrier": nothing,
