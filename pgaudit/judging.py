@@ -59,10 +59,12 @@ def judge(rule: Rule, evidence: Evidence, ask: Callable[[Run], Iterable[Hit]]) -
     if hits or not run.configuration.changes_defaults:
         return
     shipped = evidence.run_as_shipped
-    for hit in _by_place(ask(shipped)) if shipped else ():
-        off = switched_off(run, shipped)
-        if off:
-            yield rule.finding(hit.message, hit.location, steps=hit.steps, severity=Severity.NOTE, facts=hit.facts, dormant=off)
+    off = switched_off(run, shipped) if shipped else ""
+    if shipped and off:
+        for hit in _by_place(ask(shipped)):
+            yield rule.finding(
+                hit.message, hit.location, steps=hit.steps, severity=Severity.NOTE, facts=hit.facts, dormant=off
+            )
 
 
 def state_changes(orders: Iterable[Order], message: str) -> Callable[[Run], Iterator[Hit]]:
@@ -115,7 +117,9 @@ def unfollowed(run: Run) -> Gap | None:
     if run.score is None:
         return Gap("run", "no validation score was seen to reach a print of the main script")
     if not run.matched:
-        return Gap("run", "no print that was seen can have written the log line with the score", run.at(run.score.place.spot))
+        return Gap(
+            "run", "no print that was seen can have written the log line with the score", run.at(run.score.place.spot)
+        )
     for reason, spot in run.walk.problems.items():
         return Gap("run", reason, run.at(spot))
     return None

@@ -301,7 +301,13 @@ DECORATED = {"property", "cached_property", "staticmethod", "classmethod"}
 
 def _decoration(function: Function) -> str:
     for decorator in function.node.decorators:
-        name = decorator.id if isinstance(decorator, ir.Name) else decorator.attr if isinstance(decorator, ir.Attribute) else ""
+        name = (
+            decorator.id
+            if isinstance(decorator, ir.Name)
+            else decorator.attr
+            if isinstance(decorator, ir.Attribute)
+            else ""
+        )
         if name in DECORATED:
             return name
     return ""

@@ -23,7 +23,6 @@ from pgaudit.engine.values import (
     Method,
     Module,
     Native,
-    Network,
     Sequence,
     Value,
     join,
@@ -79,7 +78,7 @@ def binary(m: Machine, op: str, left: Value, right: Value) -> Value:
         return each(left, lambda one: each(right, lambda other: binary(m, op, one, other)))
     if isinstance(left, Sequence) and (isinstance(right, Sequence) or op == "*"):
         return _sequence_arithmetic(m, op, left, right)
-    if (op in "+/%" and (text := join_text(op, left, right)) is not None):
+    if op in "+/%" and (text := join_text(op, left, right)) is not None:
         return Data(m.content(left) | m.content(right), scalar=True, text=text)
     result = Data(m.content(left) | m.content(right))
     result.scalar = _scalar(left) and _scalar(right)
@@ -93,7 +92,9 @@ _UNKNOWN = object()
 def fold(op: str, left: object, right: object) -> object:
     """Python's own answer for known operands, within bounds; ``_UNKNOWN`` where it would be large or an error."""
     for side in (left, right):
-        if isinstance(side, int) and abs(side) > LARGEST_OPERAND or isinstance(side, str | bytes) and len(side) > LONGEST_TEXT:
+        if (isinstance(side, int) and abs(side) > LARGEST_OPERAND) or (
+            isinstance(side, str | bytes) and len(side) > LONGEST_TEXT
+        ):
             return _UNKNOWN
     if op in ("<<", "**") and isinstance(right, int | float) and abs(right) > LARGEST_SHIFT:
         return _UNKNOWN
@@ -116,14 +117,21 @@ def _linear(m: Machine, op: str, left: Value, right: Value) -> Any:
             return one.plus(other, 1 if op == "+" else -1)
     if op == "*":
         for side, factor in ((left, right), (right, left)):
-            if type(factor) is Const and type(factor.value) is int and _addressable(side) and (form := m.linear(side)) is not None:
+            if (
+                type(factor) is Const
+                and type(factor.value) is int
+                and _addressable(side)
+                and (form := m.linear(side)) is not None
+            ):
                 return form.times(factor.value)
     return None
 
 
 def _addressable(value: Value) -> bool:
     """Known integers, unknown scalars and index arrays have linear forms; the content of tensors has none."""
-    return type(value) is Const and type(value.value) is int or type(value) is Data and (value.scalar or value.linear is not None)
+    return (type(value) is Const and type(value.value) is int) or (
+        type(value) is Data and (value.scalar or value.linear is not None)
+    )
 
 
 def _sequence_arithmetic(m: Machine, op: str, left: Sequence, right: Value) -> Value:
@@ -132,7 +140,12 @@ def _sequence_arithmetic(m: Machine, op: str, left: Sequence, right: Value) -> V
         if right.store.rest is not None:
             rest = right.store.rest if rest is None else join(rest, right.store.rest)
         return Sequence(left.kind, left.store.items + right.store.items, rest, left.labels | right.labels)
-    if op == "*" and type(right) is Const and isinstance(right.value, int) and len(left.store.items) * right.value <= EXACT_COMPREHENSION:
+    if (
+        op == "*"
+        and type(right) is Const
+        and isinstance(right.value, int)
+        and len(left.store.items) * right.value <= EXACT_COMPREHENSION
+    ):
         return Sequence(left.kind, left.store.items * right.value, left.store.rest, left.labels)
     rest = left.store.rest
     for item in left.store.items:
@@ -209,9 +222,10 @@ def _unary(m: Machine, node: ir.Unary) -> Value:
         answer = truth(m, value)
         return Data(_compared(m, value), scalar=True) if answer is None else Const(not answer)
     if type(value) is Const and isinstance(value.value, int | float):
-        folded = {"-": operator.neg, "+": operator.pos, "~": lambda x: ~x if isinstance(x, int) else _UNKNOWN}[node.op](value.value)
-        if folded is not _UNKNOWN:
-            return Const(folded, value.labels)
+        if node.op != "~":
+            return Const(-value.value if node.op == "-" else value.value, value.labels)
+        if isinstance(value.value, int):
+            return Const(~value.value, value.labels)
     result = Data(m.content(value), scalar=_scalar(value))
     if node.op == "-" and _addressable(value) and (form := m.linear(value)) is not None:
         result.linear = form.times(-1)
@@ -225,7 +239,7 @@ def _boolean(m: Machine, node: ir.Boolean) -> Value:
         return evaluate(m, node.right) if answer is (node.op == "and") else left
     right = evaluate(m, node.right)
     decided = truth(m, right)
-    if node.op == "and" and decided is False or node.op == "or" and decided is True and type(right) is Const:
+    if (node.op == "and" and decided is False) or (node.op == "or" and decided is True and type(right) is Const):
         return right
     return join(left, right)
 
@@ -278,7 +292,9 @@ def _membership(m: Machine, op: str, left: Const, right: Value) -> bool | None:
     if isinstance(right, External) and right.name == "os.environ":
         found = left.value in m.environment
     elif isinstance(right, Mapping):
-        found = True if left.value in right.entries else None if right.rest is not None or right.keys is not None else False
+        found = (
+            True if left.value in right.entries else None if right.rest is not None or right.keys is not None else False
+        )
     elif isinstance(right, Sequence):
         items = right.store.items
         if any(isinstance(item, Const) and item.value == left.value for item in items):
@@ -336,7 +352,11 @@ def _comprehension(m: Machine, node: ir.Comprehension) -> Value:
     exact = _generate(m, node, 0, found)
     bound = m.frame.env
     m.frame.env = outer
-    outer.update((name, value) for name, value in bound.items() if name in outer and outer[name] is not value and name in _walrus_names(node))
+    outer.update(
+        (name, value)
+        for name, value in bound.items()
+        if name in outer and outer[name] is not value and name in _walrus_names(node)
+    )
     if node.kind == "dict":
         mapping = Mapping({})
         for key, value in found:
@@ -349,8 +369,8 @@ def _comprehension(m: Machine, node: ir.Comprehension) -> Value:
     own = m.loop_number(node)
     rest: Value | None = None
     for item in items:
-        item = _without_loop(m, item, own)
-        rest = item if rest is None else join(rest, item)
+        one = _without_loop(m, item, own)
+        rest = one if rest is None else join(rest, one)
     return Sequence(kind, [], rest if rest is not None else Data())
 
 
@@ -364,7 +384,11 @@ def _without_loop(m: Machine, value: Value, loop: int) -> Value:
         return value
     drop = sum(m.labels.bit(label) for label in m.labels.of(value.labels, Iteration) if label.loop == loop)
     if isinstance(value, Const):
-        return Const(value.value, value.labels & ~drop) if isinstance(value.value, str) else Data(value.labels & ~drop, scalar=True)
+        return (
+            Const(value.value, value.labels & ~drop)
+            if isinstance(value.value, str)
+            else Data(value.labels & ~drop, scalar=True)
+        )
     if value.scalar:
         return Data(value.labels & ~drop, scalar=True, text=value.text)
     value.labels &= ~drop

@@ -82,7 +82,7 @@ def _read_const(m: Machine, base: Const, index: list[Part]) -> Value:
 
 
 def _known_slice(part: Bounds) -> slice | None:
-    values = []
+    values: list[int | None] = []
     for bound in (part.lower, part.upper, part.step):
         if bound is None:
             values.append(None)
@@ -108,7 +108,12 @@ def _read_sequence(m: Machine, base: Sequence, index: list[Part], line: int) -> 
             return Sequence(base.kind, store.items[bounds], None, tags)
         return Sequence(base.kind, [], _summary(store.items, store.rest), tags)
     item: Value | None = None
-    if isinstance(part, Const) and isinstance(part.value, int) and store.rest is None and -len(store.items) <= part.value < len(store.items):
+    if (
+        isinstance(part, Const)
+        and isinstance(part.value, int)
+        and store.rest is None
+        and -len(store.items) <= part.value < len(store.items)
+    ):
         item = store.items[part.value]
     else:
         item = _summary(store.items, store.rest) or Data()
@@ -197,7 +202,7 @@ def _moved(m: Machine, base: Data, index: list[Part]) -> Data:
                 end = _from_front(m, part.upper) if part.upper is not None else None
         elif len(index) == 1:
             start = m.linear(part)
-            scalar = isinstance(part, Const) or isinstance(part, Data) and part.scalar
+            scalar = isinstance(part, Const) or (isinstance(part, Data) and part.scalar)
             if start is None and isinstance(part, Data):
                 start = ZERO  # a mask or an index list: elements keep their alignment
     own = base.labels if base.cell is None else base.labels & ~m.labels.mask(Depends)
@@ -243,7 +248,7 @@ def store(m: Machine, base: Value, index: list[Part], value: Value, line: int) -
     elif isinstance(base, Data | Network):
         keys = [part for part in index if isinstance(part, Value)]
         addressed = m.union(keys) & m.labels.mask(Token)
-        number = isinstance(value, Const) or isinstance(value, Data) and value.scalar
+        number = isinstance(value, Const) or (isinstance(value, Data) and value.scalar)
         m.write(base, m.content(value), line, address=number)
         if addressed and isinstance(base, Data):
             count(m, base, addressed | m.content(value), line)

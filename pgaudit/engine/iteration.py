@@ -109,9 +109,15 @@ def _of_sequence(m: Machine, source: Sequence, index: int, loop: int) -> Value:
 def _fresh(m: Machine, item: Value, tag: int) -> Value:
     """One element out of many alike: its own symbol, writes reach the summary."""
     if isinstance(item, Const):
-        return Data(item.labels | tag, scalar=True) if not isinstance(item.value, str) else Const(item.value, item.labels | tag)
+        return (
+            Data(item.labels | tag, scalar=True)
+            if not isinstance(item.value, str)
+            else Const(item.value, item.labels | tag)
+        )
     assert isinstance(item, Data)
-    fresh = Data(item.labels | tag, scalar=item.scalar, base=None if item.scalar else item, cell=item.cell, text=item.text)
+    fresh = Data(
+        item.labels | tag, scalar=item.scalar, base=None if item.scalar else item, cell=item.cell, text=item.text
+    )
     fresh.table = item.table
     return fresh
 
@@ -120,7 +126,7 @@ def _of_range(m: Machine, source: Range, index: int, loop: int) -> Value:
     labels = m.tags(m.union((source.start, source.stop, source.step))) | m.labels.bit(Iteration(loop, index))
     start, step = m.linear(source.start), source.step
     linear = None
-    if start is not None and (index == 0 or isinstance(step, Const) and isinstance(step.value, int)):
+    if start is not None and (index == 0 or (isinstance(step, Const) and isinstance(step.value, int))):
         linear = start if index == 0 else _advanced(start, index * step.value)  # type: ignore[attr-defined]
     if linear is not None and not linear.terms:
         return Const(linear.constant, labels)

@@ -8,10 +8,10 @@ from pgaudit.engine.linear import Linear
 
 
 class Iteration(NamedTuple):
-    """The value was made from the variable of a loop, in its ``index``-th iteration."""
+    """The value was made from the variable of a loop, in the iteration at ``position``."""
 
     loop: int
-    index: int
+    position: int
 
 
 class Token(NamedTuple):
@@ -77,7 +77,9 @@ class LabelTable:
     def __init__(self) -> None:
         self._bits: dict[tuple[type, Label], int] = {}  # named tuples of two kinds may be equal
         self._labels: list[Label] = []
-        self._masks: dict[type, int] = dict.fromkeys((Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact), 0)
+        self._masks: dict[type, int] = dict.fromkeys(
+            (Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact), 0
+        )
 
     def bit(self, label: Label) -> int:
         """The bit of a label, a new one on first sight."""
@@ -96,6 +98,10 @@ class LabelTable:
         for kind in kinds:
             mask |= self._masks[kind]
         return mask
+
+    def addresses(self, labels: int) -> list[Token | Activation]:
+        """The tokens of a set, then what networks made of tokens."""
+        return [*self.of(labels, Token), *self.of(labels, Activation)]
 
     def of(self, labels: int, kind: type[Kind]) -> list[Kind]:
         """The labels of one kind in a set, oldest first."""

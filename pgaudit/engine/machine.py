@@ -22,13 +22,15 @@ from pgaudit.engine.values import (
     Data,
     Either,
     Instance,
-    Mapping as MappingValue,
     Network,
     Sequence,
     Value,
     Zipped,
     join,
     new_number,
+)
+from pgaudit.engine.values import (
+    Mapping as MappingValue,
 )
 from pgaudit.program import ir
 
@@ -216,15 +218,17 @@ class Machine:
         if narrowed is None:
             narrowed = labels & ~addressed
             more = frozenset(self.labels.of(tags, Iteration))
-            for kind in (Token, Activation):
-                for label in self.labels.of(labels, kind):
-                    if label.origin == TRAINING_DATA:
-                        narrowed |= self.labels.bit(label)
-                        continue
-                    stop = _shift(label.start, end) if end is not None else label.end
-                    narrowed |= self.labels.bit(kind(label.origin, label.tags | more, _shift(label.start, start), stop))
+            for label in self.labels.addresses(labels):
+                if label.origin == TRAINING_DATA:
+                    narrowed |= self.labels.bit(label)
+                    continue
+                stop = _shift(label.start, end) if end is not None else label.end
+                moved = label._replace(tags=label.tags | more, start=_shift(label.start, start), end=stop)
+                narrowed |= self.labels.bit(moved)
             for score in self.labels.of(labels, Score):
-                narrowed |= self.labels.bit(Score(score.event, _shift(score.start, start), _shift(score.start, end) or score.end))
+                narrowed |= self.labels.bit(
+                    Score(score.event, _shift(score.start, start), _shift(score.start, end) or score.end)
+                )
             self._narrowed[key] = narrowed
         return narrowed
 
@@ -240,9 +244,7 @@ class Machine:
     def learns_from_evaluation(self, labels: int) -> bool:
         """Do any tokens in the set come from elsewhere than training files?"""
         tokens = self.tokens_behind(labels)
-        return any(
-            label.origin != "train" for kind in (Token, Activation) for label in self.labels.of(tokens, kind)
-        )
+        return any(label.origin != TRAINING_DATA for label in self.labels.addresses(tokens))
 
     # --- events ----------------------------------------------------------------------------------------------------
 

@@ -72,7 +72,9 @@ def reported(walk: Walk, score_lines: tuple[str, ...] = ()) -> Reported | None:
 
     Where none of those lines (the log lines that hold the claimed number) fits, it is the last print that names the metric.
     """
-    candidates = [event for event in reversed(walk.reports) if any(_evaluates(walk, s) for s in scores_of(walk, event.labels))]
+    candidates = [
+        event for event in reversed(walk.reports) if any(_evaluates(walk, s) for s in scores_of(walk, event.labels))
+    ]
     for event in candidates:
         if any(prints(event.template, line) for line in score_lines):
             return Reported(event, True)
@@ -123,7 +125,9 @@ def state_before_score(walk: Walk, report: ReportEvent) -> Iterator[StateBeforeS
             continue
         for update in updates_behind(walk, score.state):
             overlap = overlap_of(walk, update.uses, label, score)
-            if overlap is Overlap.SAME or overlap is Overlap.MAY and not _follows_score(update, score, [s for _, s in counted]):
+            if overlap is Overlap.SAME or (
+                overlap is Overlap.MAY and not _follows_score(update, score, [s for _, s in counted])
+            ):
                 yield StateBeforeScore(score, update, overlap)
 
 
@@ -180,9 +184,8 @@ def overlap_of(walk: Walk, uses: int, label: Score, score: ScoreEvent) -> Overla
 
 
 def _used_tokens(walk: Walk, uses: int) -> Iterator[tuple[Token | Activation, Score | None]]:
-    for kind in (Token, Activation):
-        for token in walk.labels.of(uses, kind):
-            yield token, None
+    for address in walk.labels.addresses(uses):
+        yield address, None
     for label in walk.labels.of(uses, Score):
         event = walk.events[label.event]
         assert isinstance(event, ScoreEvent)
@@ -211,13 +214,13 @@ def _compare(used: Token | Activation, target: Token) -> Overlap:
     shared = mine.keys() & theirs.keys()
     if any(not mine[loop] & theirs[loop] for loop in shared):
         return Overlap.DISJOINT
-    return Overlap.SAME if shared or not mine and not theirs else Overlap.MAY
+    return Overlap.SAME if shared or (not mine and not theirs) else Overlap.MAY
 
 
 def _by_loop(tags: frozenset[Iteration]) -> dict[int, set[int]]:
     loops: dict[int, set[int]] = {}
     for tag in tags:
-        loops.setdefault(tag.loop, set()).add(tag.index)
+        loops.setdefault(tag.loop, set()).add(tag.position)
     return loops
 
 
@@ -231,7 +234,11 @@ def target_in_key(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:
     for lookup in lookups:
         assert isinstance(lookup, LookupEvent)
         for index, component in enumerate(lookup.components):
-            tokens = [token for token in walk.labels.of(component, Token) if token.origin != "train" and token.start is not None]
+            tokens = [
+                token
+                for token in walk.labels.of(component, Token)
+                if token.origin != "train" and token.start is not None
+            ]
             targets = [token for token in tokens if (token.origin, token.start) in scored]
             context = [token for token in tokens if (token.origin, token.start) not in scored]
             if targets and context:

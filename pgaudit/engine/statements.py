@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 from pgaudit.engine import calls, indexing
@@ -18,7 +19,6 @@ from pgaudit.engine.values import (
     External,
     Function,
     Mapping,
-    Network,
     Sequence,
     Value,
     join,
@@ -67,7 +67,11 @@ def _unpack(m: Machine, target: ir.Sequence, value: Value) -> None:
     if isinstance(value, Either):
         value = _joined_sequences(value)
     star = next((i for i, item in enumerate(target.items) if isinstance(item, ir.Starred)), None)
-    if isinstance(value, Sequence) and value.store.rest is None and (star is not None or len(value.store.items) == len(target.items)):
+    if (
+        isinstance(value, Sequence)
+        and value.store.rest is None
+        and (star is not None or len(value.store.items) == len(target.items))
+    ):
         items = [m.tagged(item, value.labels) for item in value.store.items]
         if star is not None:
             after = len(target.items) - star - 1
@@ -117,9 +121,11 @@ def _augmented(m: Machine, node: ir.AugAssign) -> Outcome:
     if isinstance(node.target, ir.Subscript):
         base = evaluate(m, node.target.value)
         index = index_parts(m, node.target.index)
-        old = indexing.read(m, base, index, node.line) if isinstance(base, Sequence | indexing.Mapping) else Data()
-        if isinstance(old, Data) and not old.scalar and not isinstance(base, indexing.Mapping):
-            indexing.store(m, base, index, value, node.line) if isinstance(base, Data) else m.write(old, m.content(value), node.line)
+        old = indexing.read(m, base, index, node.line) if isinstance(base, Sequence | Mapping) else Data()
+        if isinstance(old, Data) and not old.scalar and not isinstance(base, Mapping):
+            indexing.store(m, base, index, value, node.line) if isinstance(base, Data) else m.write(
+                old, m.content(value), node.line
+            )
         else:
             indexing.store(m, base, index, binary(m, node.op, old, value), node.line)
         return None
@@ -232,7 +238,7 @@ def _for(m: Machine, node: ir.For) -> Outcome:
         assign(m, node.target, item)
         return True
 
-    outcome = _iterate(m, node, [(index, lambda item=item: bind(item)) for index, item in sample.items], sample.exact)
+    outcome = _iterate(m, node, [(index, partial(bind, item)) for index, item in sample.items], sample.exact)
     return outcome if certain or outcome is None else None
 
 
@@ -240,11 +246,12 @@ def _while(m: Machine, node: ir.While) -> Outcome:
     def test() -> bool | None:
         return truth(m, evaluate(m, node.test))
 
-    outcome = _iterate(m, node, [(0, test), (1, test)], False)
-    return outcome
+    return _iterate(m, node, [(0, test), (1, test)], False)
 
 
-def _iterate(m: Machine, node: ir.For | ir.While, iterations: list[tuple[int, Callable[[], bool | None]]], exact: bool) -> Outcome:
+def _iterate(
+    m: Machine, node: ir.For | ir.While, iterations: list[tuple[int, Callable[[], bool | None]]], exact: bool
+) -> Outcome:
     """Walk the chosen iterations; what is carried over a gap between them is no longer known."""
     number, execution = m.loop_number(node), m.steps
     outcome: Outcome = None
@@ -252,7 +259,13 @@ def _iterate(m: Machine, node: ir.For | ir.While, iterations: list[tuple[int, Ca
     m.sampled += not exact
     m.escapes.append([])
     for index, enter in iterations:
-        _carry(m, node, number, index, known=exact or index == 0 or isinstance(node, ir.For) and index == previous + 1 == 1)
+        _carry(
+            m,
+            node,
+            number,
+            index,
+            known=exact or index == 0 or (isinstance(node, ir.For) and index == previous + 1 == 1),
+        )
         m.loops.append((number, execution, index))
         entered = enter()
         outcome = run(m, node.body) if entered is not False else "break"

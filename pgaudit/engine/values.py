@@ -133,7 +133,7 @@ class Mapping(Value):
 
     __slots__ = ("entries", "keys", "rest")
 
-    def __init__(self, entries: dict[object, Value], rest: Value | None = None, labels: int = 0) -> None:
+    def __init__(self, entries: dict[Any, Value], rest: Value | None = None, labels: int = 0) -> None:
         self.labels = labels
         self.entries = entries
         self.rest = rest
@@ -276,7 +276,12 @@ def join(first: Value, second: Value) -> Value:
         same = type(first.value) is type(second.value) and first.value == second.value
         if same:
             return first if first.labels == second.labels else Const(first.value, first.labels | second.labels)
-    if isinstance(first, Const | Data) and isinstance(second, Const | Data) and not _is_none(first) and not _is_none(second):
+    if (
+        isinstance(first, Const | Data)
+        and isinstance(second, Const | Data)
+        and not _is_none(first)
+        and not _is_none(second)
+    ):
         return _join_data(first, second)
     if isinstance(first, Sequence) and isinstance(second, Sequence) and _tuples_alike(first, second):
         items = [join(one, other) for one, other in zip(first.store.items, second.store.items, strict=True)]

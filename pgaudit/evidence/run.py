@@ -43,7 +43,9 @@ class Run:
         """The calls that lead from ``main`` to a place, without those that had led to the place ``after``."""
         shared = 1
         if after is not None:
-            shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(place.calls, after.calls, strict=False)))
+            shared = sum(
+                1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(place.calls, after.calls, strict=False))
+            )
         return tuple(Step(self.at(spot), "calls") for spot in place.calls[shared:])
 
 

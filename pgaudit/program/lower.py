@@ -66,8 +66,12 @@ class _Lowering:
             cst.IfExp: self._conditional,
             cst.Lambda: self._lambda,
             cst.Tuple: lambda node, line: ir.Sequence(line, "tuple", self._elements(node.elements)),
-            cst.List: lambda node, line: ir.Sequence(line, "list", self._bracketed(node.lbracket, node.elements, node.rbracket)),
-            cst.Set: lambda node, line: ir.Sequence(line, "set", self._bracketed(node.lbrace, node.elements, node.rbrace)),
+            cst.List: lambda node, line: ir.Sequence(
+                line, "list", self._bracketed(node.lbracket, node.elements, node.rbracket)
+            ),
+            cst.Set: lambda node, line: ir.Sequence(
+                line, "set", self._bracketed(node.lbrace, node.elements, node.rbrace)
+            ),
             cst.Dict: self._dict,
             cst.ListComp: self._list_comprehension,
             cst.SetComp: self._set_comprehension,
@@ -158,7 +162,11 @@ class _Lowering:
         right = self.expr(node.right)
         if isinstance(left, ir.Const) and isinstance(right, ir.Const):
             return ir.Const(line, left.value + right.value)  # type: ignore[operator]  # the grammar allows no mixture
-        parts = [part for side in (left, right) for part in (side.parts if isinstance(side, ir.Format) else [str(side.value)])]
+        parts = [
+            part
+            for side in (left, right)
+            for part in (side.parts if isinstance(side, ir.Format) else [str(side.value)])
+        ]
         return ir.Format(line, parts)
 
     def _formatted(self, node: cst.FormattedString, line: int) -> ir.Expr:
@@ -191,11 +199,13 @@ class _Lowering:
         items = [self._element_of_subscript(element) for element in node.slice]
         self._space(node.rbracket.whitespace_before)
         comma = node.slice[-1].comma is not cst.MaybeSentinel.DEFAULT
-        return ir.Subscript(line, value, items[0] if len(items) == 1 and not comma else ir.Sequence(start, "tuple", items))
+        return ir.Subscript(
+            line, value, items[0] if len(items) == 1 and not comma else ir.Sequence(start, "tuple", items)
+        )
 
     def _element_of_subscript(self, element: cst.SubscriptElement) -> ir.Expr:
         line = self.line
-        item = element.slice
+        item: Any = element.slice
         if isinstance(item, cst.Index):
             lowered = self.expr(item.value)
         else:
@@ -278,6 +288,7 @@ class _Lowering:
     def _dict(self, node: cst.Dict, line: int) -> ir.Expr:
         self._space(node.lbrace.whitespace_after)
         items: list[tuple[ir.Expr | None, ir.Expr]] = []
+        element: Any
         for element in node.elements:
             key = None
             if isinstance(element, cst.StarredDictElement):

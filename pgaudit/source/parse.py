@@ -93,7 +93,7 @@ def _libcst(text: str) -> tuple[libcst.Module | None, BaseException | None]:
         except (libcst.ParserSyntaxError, libcst.CSTValidationError, RecursionError) as error:
             outcome.append(error)
 
-    with _LIBRARY, _without_collector(), _without_validation(libcst.CSTNode):
+    with _LIBRARY, _without_collector(), _without_validation():
         _on_large_stack(work)
     result = outcome[0]
     return (None, result) if isinstance(result, BaseException) else (result, None)
@@ -122,14 +122,20 @@ def _without_collector() -> Iterator[None]:
 
 
 @contextmanager
-def _without_validation(node: type[libcst.CSTNode]) -> Iterator[None]:
+def _without_validation() -> Iterator[None]:
     """Nodes validate their whitespace, and refuse what CPython reads (``x if y else-1``); a parser's need no check."""
-    validate = node.__post_init__
-    node.__post_init__ = lambda self: None  # type: ignore[method-assign]
+    from libcst import CSTNode
+
+    validate = CSTNode.__post_init__
+    CSTNode.__post_init__ = _accept  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
-        node.__post_init__ = validate  # type: ignore[method-assign]
+        CSTNode.__post_init__ = validate  # type: ignore[method-assign]
+
+
+def _accept(_node: libcst.CSTNode) -> None:
+    """Nothing to check."""
 
 
 def _join_literals(text: str) -> str:

@@ -56,6 +56,8 @@ class Script:
     """Environment defaults that the wrapper sets before it runs the payload."""
     gaps: tuple[Gap, ...] = ()
     """Payloads that could not be opened, with the reason."""
+    modules: Mapping[str, Layer] = field(default_factory=dict)
+    """Helper modules that the wrapper builds or writes before it runs the body, by the name that imports them."""
 
     @property
     def body(self) -> Layer:

@@ -30,7 +30,9 @@ def decode(data: bytes) -> Text:
     """Decode a text file; what has no valid encoding is read as Latin-1, with a note, so that nothing stays unread."""
     mark, encoding = next(((m, e) for m, e in _MARKS if data.startswith(m)), (b"", ""))
     if encoding and encoding != "utf-8":
-        return Text(data[len(mark) :].decode(encoding, "replace"), encoding, f"{encoding.upper()} is not read by Python")
+        return Text(
+            data[len(mark) :].decode(encoding, "replace"), encoding, f"{encoding.upper()} is not read by Python"
+        )
     data = data[len(mark) :]
     declared = _cookie(data) or "utf-8"
     try:

@@ -20,7 +20,9 @@ LEAST_CODE = 400
 """Characters; what is shorter is a helper made on the spot, not the script's work."""
 OWN_WORK = 40
 """Statements; a script with more does work of its own, and what it executes besides is not its wrapping."""
-FOREIGN = re.compile(r"#\s*include\s*[<\"]|\b__global__\b|\bextern\s+\"C\"|\b(?:static|void|double|float|int|uint\d+_t)\s+\*?\w+\s*\([^)]*\)\s*\{")
+FOREIGN = re.compile(
+    r"#\s*include\s*[<\"]|\b__global__\b|\bextern\s+\"C\"|\b(?:static|void|double|float|int|uint\d+_t)\s+\*?\w+\s*\([^)]*\)\s*\{"
+)
 LEAST_FOREIGN = 200
 
 
@@ -31,7 +33,9 @@ def unpack(path: str, data: bytes, sibling: Callable[[str], bytes | None] = lamb
     gaps: list[Gap] = []
     while len(layers) <= MAX_LAYERS:
         layer = layers[-1]
-        inner = _open(layer, data if len(layers) == 1 else layer.text.encode("utf-8", "replace"), sibling, environment, gaps)
+        inner = _open(
+            layer, data if len(layers) == 1 else layer.text.encode("utf-8", "replace"), sibling, environment, gaps
+        )
         if inner is None or any(seen.text == inner.text for seen in layers):
             break
         layers.append(inner)
@@ -54,14 +58,22 @@ def _open(
         wrapper.run(body)
     except (TooMuch, RecursionError):
         gaps.append(Gap("unpack", "the wrapper computes more than can be followed", layer.at(1)))
-    opened = [executed for executed in wrapper.executed if isinstance(executed.source, Payload) and _is_code(executed.source)]
+    opened = [
+        executed for executed in wrapper.executed if isinstance(executed.source, Payload) and _is_code(executed.source)
+    ]
     if opened:
         environment.update(wrapper.environment)
         return _layer(layer, max(opened, key=lambda executed: len(executed.source.data)))
     closed = [executed for executed in wrapper.executed if not isinstance(executed.source, Payload)]
     if closed:
         reason = wrapper.problems[0] if wrapper.problems else "its origin could not be followed"
-        gaps.append(Gap("unpack", f"code handed to {closed[0].how.removeprefix('builtins.')} was not opened: {reason}", layer.at(closed[0].line)))
+        gaps.append(
+            Gap(
+                "unpack",
+                f"code handed to {closed[0].how.removeprefix('builtins.')} was not opened: {reason}",
+                layer.at(closed[0].line),
+            )
+        )
     return None
 
 
@@ -90,7 +102,9 @@ def _statements(body: list[ir.Stmt]) -> int:
             pending.append(part.body)
         elif isinstance(part, ir.Stmt):
             total += 1
-            pending.extend(getattr(part, name) for name in ("body", "orelse", "handlers", "final", "cases") if hasattr(part, name))
+            pending.extend(
+                getattr(part, name) for name in ("body", "orelse", "handlers", "final", "cases") if hasattr(part, name)
+            )
     return total
 
 

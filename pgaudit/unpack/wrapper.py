@@ -131,7 +131,9 @@ class Wrapper:
             for target in node.targets:
                 self._bind(target, value)
         elif isinstance(node, ir.AugAssign) and isinstance(node.target, ir.Name):
-            self.names[node.target.id] = self._binary(node.op, self.names.get(node.target.id, UNKNOWN), self.value(node.value))
+            self.names[node.target.id] = self._binary(
+                node.op, self.names.get(node.target.id, UNKNOWN), self.value(node.value)
+            )
         elif isinstance(node, ir.Import):
             self._import(node)
         elif isinstance(node, ir.Function):
@@ -237,7 +239,10 @@ class Wrapper:
         plain = _plain(base)
         index: Any
         if isinstance(node.index, ir.Slice):
-            bounds = [_plain(self.value(part)) if part is not None else None for part in (node.index.lower, node.index.upper, node.index.step)]
+            bounds = [
+                _plain(self.value(part)) if part is not None else None
+                for part in (node.index.lower, node.index.upper, node.index.step)
+            ]
             index = slice(*bounds)
         else:
             index = _plain(self.value(node.index))
@@ -344,8 +349,14 @@ class Wrapper:
             self._execute(args[position] if position < len(args) else UNKNOWN, line, name)
             return UNKNOWN
         if name in PASS_THROUGH and args:
-            chosen = args[1] if name.endswith(("spec_from_file_location", "SourceFileLoader")) and len(args) > 1 else args[0]
-            return Compiled(chosen) if name.startswith(("importlib", "builtins.compile")) and not isinstance(chosen, Compiled) else chosen
+            chosen = (
+                args[1] if name.endswith(("spec_from_file_location", "SourceFileLoader")) and len(args) > 1 else args[0]
+            )
+            return (
+                Compiled(chosen)
+                if name.startswith(("importlib", "builtins.compile")) and not isinstance(chosen, Compiled)
+                else chosen
+            )
         if name in ("os.environ.setdefault", "os.putenv") and len(args) == 2:
             if isinstance(args[0], str) and isinstance(args[1], str):
                 self.environment.setdefault(args[0], args[1])
@@ -378,10 +389,22 @@ class Wrapper:
             return Dotted(f"{args[0].name}.{plain[1]}")
         if name in ("builtins.globals", "builtins.dict", "builtins.locals"):
             return dict(keywords)
-        if name in ("builtins.bytes", "builtins.bytearray", "builtins.str", "builtins.list", "builtins.reversed", "builtins.tuple"):
+        if name in (
+            "builtins.bytes",
+            "builtins.bytearray",
+            "builtins.str",
+            "builtins.list",
+            "builtins.reversed",
+            "builtins.tuple",
+        ):
             return self._convert(name, args)
         if name == "codecs.decode" and len(plain) > 1:
-            alias = {"hex": "binascii.unhexlify", "base64": "base64.b64decode", "zlib": "zlib.decompress", "bz2": "bz2.decompress"}
+            alias = {
+                "hex": "binascii.unhexlify",
+                "base64": "base64.b64decode",
+                "zlib": "zlib.decompress",
+                "bz2": "bz2.decompress",
+            }
             codec = alias.get(str(plain[1]).removesuffix("_codec"))
             return self._decode(codec, args[:1], {}) if codec else UNKNOWN
         return UNKNOWN
@@ -417,7 +440,11 @@ class Wrapper:
         while isinstance(source, Compiled):
             source = source.source
         if isinstance(source, list | tuple):
-            scripts = [item for item in map(_plain, source) if isinstance(item, str) and (item.endswith(".py") or item in self.written)]
+            scripts = [
+                item
+                for item in map(_plain, source)
+                if isinstance(item, str) and (item.endswith(".py") or item in self.written)
+            ]
             if not scripts:
                 return
             source = scripts[0]
@@ -451,7 +478,9 @@ class Wrapper:
         if isinstance(plain, dict):
             return self._dict(plain, name, args)
         if isinstance(plain, list) and name in ("append", "extend") and args:
-            plain.append(args[0]) if name == "append" else plain.extend(_plain(args[0]) if isinstance(_plain(args[0]), list) else [])
+            plain.append(args[0]) if name == "append" else plain.extend(
+                _plain(args[0]) if isinstance(_plain(args[0]), list) else []
+            )
         return UNKNOWN
 
     def _dict(self, plain: dict[Any, Any], name: str, args: list[Any]) -> Any:
@@ -470,7 +499,7 @@ class Wrapper:
             if name == "join" and args and isinstance(args[0], list | tuple):
                 parts = [_plain(part) for part in args[0]]
                 story = next((part for part in args[0] if isinstance(part, Payload)), base)
-                return _like(story, plain.join(parts))  # type: ignore[arg-type]
+                return _like(story, plain.join(parts))
             if name in TEXT_METHODS:
                 return _like(base, getattr(plain, name)(*args))
         except (TypeError, ValueError, LookupError, AttributeError):
@@ -501,7 +530,11 @@ class Wrapper:
     def _content(self, path: str, *, binary: bool) -> Any:
         if path in self.written:
             return self.written[path]
-        relative = posixpath.normpath(path.removeprefix(ROOT + "/")) if path.startswith(ROOT) or not path.startswith("/") else ""
+        relative = (
+            posixpath.normpath(path.removeprefix(ROOT + "/"))
+            if path.startswith(ROOT) or not path.startswith("/")
+            else ""
+        )
         if relative == self.script:
             data: bytes | None = self.data
         else:

@@ -56,5 +56,7 @@ RULE = Rule.declare(
 
 def check(evidence: Evidence) -> Iterator[Finding | Gap]:
     """Ask for reported scores of a later pass over tokens that an earlier pass trained on."""
-    hits = state_changes((Order.LATER_EPOCH,), "an earlier pass trained the weights on tokens that the reported pass scores again")
+    hits = state_changes(
+        (Order.LATER_EPOCH,), "an earlier pass trained the weights on tokens that the reported pass scores again"
+    )
     yield from judge(RULE, evidence, hits)

@@ -70,5 +70,3 @@ def call_method_of_value(m: Machine, method: Method, args: Arguments, line: int)
     if isinstance(receiver, Class) and name == "apply":
         return opaque(m, args, line)
     return opaque(m, args, line, extra=m.content(receiver))
-
-

@@ -192,7 +192,11 @@ _ELEMENTWISE = ("abs", "exp", "log", "log1p", "log2", "expm1", "sqrt", "square",
 FUNCTIONS: dict[str, Transfer] = {
     **{f"{package}.{name}": constructor for package in ("torch", "numpy") for name in _NEW},
     **{f"{package}.{name}": same_address for package in ("torch", "numpy") for name in _ELEMENTWISE},
-    **{f"{package}.{name}": concatenate for package in ("torch", "numpy") for name in ("cat", "concatenate", "stack", "hstack", "vstack")},
+    **{
+        f"{package}.{name}": concatenate
+        for package in ("torch", "numpy")
+        for name in ("cat", "concatenate", "stack", "hstack", "vstack")
+    },
     **{f"{package}.{name}": where for package in ("torch", "numpy") for name in ("where", "nonzero", "flatnonzero")},
     **{f"{package}.arange": arange for package in ("torch", "numpy")},
     **{f"{package}.bincount": bincount for package in ("torch", "numpy")},
@@ -207,7 +211,9 @@ FUNCTIONS: dict[str, Transfer] = {
     "torch.take": take,
     "numpy.take": take,
     "torch.index_select": index_select,
-    "torch.nn.functional.embedding": lambda m, args, line: take(m, Arguments(args.positional[1:2] + args.positional[:1], {}), line),
+    "torch.nn.functional.embedding": lambda m, args, line: take(
+        m, Arguments(args.positional[1:2] + args.positional[:1], {}), line
+    ),
     "numpy.add.at": accumulate_at,
     "numpy.maximum.at": accumulate_at,
     "torch.nn.functional.cross_entropy": loss,
@@ -252,4 +258,3 @@ def _parameter(m: Machine, args: Arguments) -> Value:
     parameter = Data(m.content(value) & ~m.labels.mask(Iteration))
     m.trainable(parameter)
     return parameter
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from pgaudit.engine import calls
 from pgaudit.engine.calls import EXIT, Arguments, call, opaque
@@ -16,7 +17,6 @@ from pgaudit.engine.values import (
     Data,
     Either,
     External,
-    Function,
     Instance,
     Mapping,
     Network,
@@ -58,7 +58,10 @@ def _len(m: Machine, args: Arguments, line: int) -> Value:
     length = known_length(value) if value is not None else None
     if length is not None and not isinstance(value, Zipped):
         return Const(length)
-    if isinstance(value, Instance) and (result := calls.call_method(m, value, "__len__", calls.NO_ARGUMENTS, line)) is not None:
+    if (
+        isinstance(value, Instance)
+        and (result := calls.call_method(m, value, "__len__", calls.NO_ARGUMENTS, line)) is not None
+    ):
         return result
     return Data(scalar=True)
 
@@ -91,7 +94,7 @@ def _zip(m: Machine, args: Arguments, line: int) -> Value:
     return Zipped(list(args.positional))
 
 
-def _convert(kind: Callable[[object], object]) -> Callable[[Machine, Arguments, int], Value]:
+def _convert(kind: Callable[[Any], object]) -> Callable[[Machine, Arguments, int], Value]:
     def convert(m: Machine, args: Arguments, line: int) -> Value:
         value = args.get(0, "x")
         if value is None:
@@ -222,7 +225,7 @@ def _isinstance(m: Machine, args: Arguments, line: int) -> Value:
 def _hasattr(m: Machine, args: Arguments, line: int) -> Value:
     value, name = args.get(0, "obj"), args.get(1, "name")
     if isinstance(value, Instance) and not isinstance(value, Network) and isinstance(name, Const):
-        found = name.value in value.attrs or value.cls is not None and value.cls.find(str(name.value)) is not None
+        found = name.value in value.attrs or (value.cls is not None and value.cls.find(str(name.value)) is not None)
         return Const(found)
     return Data(scalar=True) if not isinstance(value, External) else Const(True)
 
@@ -293,7 +296,10 @@ def _next(m: Machine, args: Arguments, line: int) -> Value:
     if isinstance(source, Sequence):
         items = source.store.items + ([source.store.rest] if source.store.rest is not None else [])
         return _join_all(items)
-    if isinstance(source, Instance) and (result := calls.call_method(m, source, "__next__", calls.NO_ARGUMENTS, line)) is not None:
+    if (
+        isinstance(source, Instance)
+        and (result := calls.call_method(m, source, "__next__", calls.NO_ARGUMENTS, line)) is not None
+    ):
         return result
     return opaque(m, args, line)
 
@@ -301,27 +307,56 @@ def _next(m: Machine, args: Arguments, line: int) -> Value:
 def _vars(m: Machine, args: Arguments, line: int) -> Value:
     value = args.positional[0] if args.positional else None
     if isinstance(value, Instance):
-        return Mapping(dict(value.attrs))  # type: ignore[arg-type]
+        return Mapping(dict(value.attrs))
     return Mapping({}, Data())
 
 
 def _globals(m: Machine, args: Arguments, line: int) -> Value:
-    return Mapping(m.frame.module().env)  # type: ignore[arg-type]
+    return Mapping(m.frame.module().env)
 
 
 FUNCTIONS: dict[str, Callable[[Machine, Arguments, int], Value]] = {
     **{
         f"builtins.{name}": transfer
         for name, transfer in {
-            "print": _print, "len": _len, "range": _range, "enumerate": _enumerate, "zip": _zip, "map": _map,
-            "int": _convert(int), "float": _convert(float), "str": _convert(str), "bool": _convert(bool),  # type: ignore[arg-type, call-overload]
-            "list": _collect("list"), "tuple": _collect("tuple"), "set": _collect("set"), "frozenset": _collect("set"),
-            "reversed": _collect("list"), "iter": first, "dict": _dict, "min": _min_max(min), "max": _min_max(max),
-            "sorted": _sorted, "sum": _sum, "isinstance": _isinstance, "hasattr": _hasattr, "getattr": _getattr,
-            "setattr": _setattr, "exit": _exit, "quit": _exit, "hash": _hash, "next": _next, "vars": _vars,
-            "globals": _globals, "repr": _convert(str), "id": size, "callable": size, "super": nothing, "identity": first,
+            "print": _print,
+            "len": _len,
+            "range": _range,
+            "enumerate": _enumerate,
+            "zip": _zip,
+            "map": _map,
+            "int": _convert(int),
+            "float": _convert(float),
+            "str": _convert(str),
+            "bool": _convert(bool),
+            "list": _collect("list"),
+            "tuple": _collect("tuple"),
+            "set": _collect("set"),
+            "frozenset": _collect("set"),
+            "reversed": _collect("list"),
+            "iter": first,
+            "dict": _dict,
+            "min": _min_max(min),
+            "max": _min_max(max),
+            "sorted": _sorted,
+            "sum": _sum,
+            "isinstance": _isinstance,
+            "hasattr": _hasattr,
+            "getattr": _getattr,
+            "setattr": _setattr,
+            "exit": _exit,
+            "quit": _exit,
+            "hash": _hash,
+            "next": _next,
+            "vars": _vars,
+            "globals": _globals,
+            "repr": _convert(str),
+            "id": size,
+            "callable": size,
+            "super": nothing,
+            "identity": first,
         }.items()
-    },  # fmt: skip
+    },
     "sys.exit": _exit,
     "os._exit": _exit,
     "functools.partial": _partial,

@@ -125,5 +125,3 @@ def _join_parts(m: Machine, separator: Const, value: Value) -> Value:
         text = str(separator.value).join(text_of(item) for item in value.store.items)
         return text_value(text, m.content(value))
     return Data(m.content(value), scalar=True, text="\0")
-
-

@@ -58,7 +58,9 @@ def texts(value: Value | None) -> list[str]:
 def tokens(m: Machine, args: Arguments, line: int) -> Value:
     """``fromfile``, ``memmap`` and other readers of raw ids."""
     source = args.get(0, "file")
-    origins = {origin(text) for text in texts(source)} or {UNKNOWN_ORIGIN if isinstance(source, Data) and not source.labels else None}
+    origins = {origin(text) for text in texts(source)} or {
+        UNKNOWN_ORIGIN if isinstance(source, Data) and not source.labels else None
+    }
     labels = m.content(source) & ~m.labels.mask(Iteration)
     for name in sorted(o for o in origins if o is not None):
         labels |= stream(m, name)

@@ -22,7 +22,23 @@ from pgaudit.engine.values import (
 )
 
 LOSSES = {"CrossEntropyLoss": "cross_entropy", "NLLLoss": "nll_loss"}
-ITSELF = frozenset({"to", "cuda", "cpu", "float", "half", "bfloat16", "double", "train", "eval", "requires_grad_", "apply", "compile", "module"})
+ITSELF = frozenset(
+    {
+        "to",
+        "cuda",
+        "cpu",
+        "float",
+        "half",
+        "bfloat16",
+        "double",
+        "train",
+        "eval",
+        "requires_grad_",
+        "apply",
+        "compile",
+        "module",
+    }
+)
 PARAMETERS = frozenset({"parameters", "buffers", "children"})
 NAMED = frozenset({"named_parameters", "named_buffers", "named_modules", "named_children"})
 

@@ -107,7 +107,11 @@ def _pool(m: Machine, args: Arguments, line: int) -> Value:
     """An executor: work is done when it is handed in."""
 
     def submit(given: Arguments) -> Value:
-        result = call(m, given.positional[0], Arguments(given.positional[1:], given.keywords), m.line) if given.positional else Data()
+        result = (
+            call(m, given.positional[0], Arguments(given.positional[1:], given.keywords), m.line)
+            if given.positional
+            else Data()
+        )
         return Instance(None, {"result": Native(lambda _: result)})
 
     def apply(given: Arguments) -> Value:
@@ -115,7 +119,15 @@ def _pool(m: Machine, args: Arguments, line: int) -> Value:
 
         return BUILTINS["builtins.map"](m, given, m.line)
 
-    return Instance(None, {"submit": Native(submit), "map": Native(apply), "starmap": Native(apply), "shutdown": Native(lambda _: Const(None))})
+    return Instance(
+        None,
+        {
+            "submit": Native(submit),
+            "map": Native(apply),
+            "starmap": Native(apply),
+            "shutdown": Native(lambda _: Const(None)),
+        },
+    )
 
 
 def _checkpoint(m: Machine, args: Arguments, line: int) -> Value:

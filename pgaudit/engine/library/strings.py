@@ -18,7 +18,7 @@ def text_of(value: Value) -> str:
 
 def join_text(op: str, left: Value, right: Value) -> str | None:
     """``left + right``, ``left / right`` (paths) or ``left % right`` where one side is a partly known string."""
-    if not (_textual(left) or _textual(right)) or op == "%" and not _textual(left):
+    if not (_textual(left) or _textual(right)) or (op == "%" and not _textual(left)):
         return None
     if op == "%":
         return "\0" if not isinstance(left, Const) else str(left.value)
@@ -32,4 +32,6 @@ def text_value(text: str, labels: int = 0) -> Value:
 
 
 def _textual(value: Value) -> bool:
-    return isinstance(value, Const) and isinstance(value.value, str) or isinstance(value, Data) and value.text is not None
+    return (isinstance(value, Const) and isinstance(value.value, str)) or (
+        isinstance(value, Data) and value.text is not None
+    )

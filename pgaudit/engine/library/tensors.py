@@ -20,8 +20,12 @@ CONVERSIONS = frozenset({
     "to", "cpu", "cuda", "float", "double", "half", "bfloat16", "int", "long", "short", "bool", "type", "astype",
     "type_as", "copy", "clone", "tolist", "exp", "log", "abs", "neg", "clamp", "clamp_min", "clip", "sqrt", "round",
 })  # fmt: skip
-SHAPES = frozenset({"size", "numel", "dim", "element_size", "storage_offset", "get_device", "stride", "nelement", "ndimension"})
-SELECTIONS = frozenset({"nonzero", "argmax", "argsort", "any", "all", "argmin", "eq", "ne", "lt", "gt", "le", "ge", "isnan", "isfinite"})
+SHAPES = frozenset(
+    {"size", "numel", "dim", "element_size", "storage_offset", "get_device", "stride", "nelement", "ndimension"}
+)
+SELECTIONS = frozenset(
+    {"nonzero", "argmax", "argsort", "any", "all", "argmin", "eq", "ne", "lt", "gt", "le", "ge", "isnan", "isfinite"}
+)
 SHAPE_ATTRIBUTES = frozenset({"shape", "ndim", "dtype", "device", "nbytes", "itemsize", "is_cuda", "is_floating_point"})
 VIEW_ATTRIBUTES = frozenset({"data", "T", "mT", "flat", "real"})
 STRONG = frozenset({"zero_", "fill_", "copy_"})
@@ -111,7 +115,11 @@ def _backward(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
 
 def _gather(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
     index = args.get(1, "index")
-    return read_index(m, receiver, [Bounds(None, None, None), index], line) if index is not None else Data(m.content(receiver))
+    return (
+        read_index(m, receiver, [Bounds(None, None, None), index], line)
+        if index is not None
+        else Data(m.content(receiver))
+    )
 
 
 def _index_select(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
