@@ -28,6 +28,8 @@ def main() -> None:
         fail(str(error), error.hint, error.exit_code)
     except Exception as error:  # noqa: BLE001 -- the last resort: one line instead of a traceback
         fail(f"internal error: {type(error).__name__}: {error}", ISSUES, ExitCode.INTERNAL)
+    finally:
+        gc.freeze()  # the interpreter's last collection would walk every syntax tree once more
 
 
 def fail(message: str, hint: str, status: ExitCode) -> None:

@@ -13,7 +13,6 @@ from pgaudit.engine.queries import (
     order_of,
     prints,
     says_something,
-    state_before_score,
 )
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.run import Run
@@ -74,7 +73,7 @@ def state_changes(orders: Iterable[Order], message: str) -> Callable[[Run], Iter
     def ask(run: Run) -> Iterator[Hit]:
         if run.score is None:
             return
-        for hit in state_before_score(run.walk, run.score):
+        for hit in run.state_changes:
             if order_of(run.walk, hit) in wanted:
                 yield _state_change(run, run.score, hit, message)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 
 from pgaudit.engine.events import Event, Place, ReportEvent, Spot
-from pgaudit.engine.queries import reported
+from pgaudit.engine.queries import StateBeforeScore, reported, state_before_score
 from pgaudit.engine.walk import Walk, walk
 from pgaudit.evidence.configuration import Configuration
 from pgaudit.finding import Location, Step
@@ -29,6 +30,11 @@ class Run:
     configuration: Configuration
     layers: Mapping[str, Layer]
     """Module name to the text that was walked."""
+
+    @cached_property
+    def state_changes(self) -> tuple[StateBeforeScore, ...]:
+        """Reported scores whose state had learned from the scored tokens."""
+        return tuple(state_before_score(self.walk, self.score)) if self.score is not None else ()
 
     def at(self, spot: Spot) -> Location:
         """The location of a module's line."""

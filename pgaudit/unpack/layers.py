@@ -14,8 +14,11 @@ from pgaudit.source.text import decode
 from pgaudit.unpack.wrapper import Executed, Payload, TooMuch, Wrapper
 
 MAX_LAYERS = 8
-TRIGGERS = ("exec", "eval(", "run_path", "exec_module", "load_module", "subprocess", "os.system", "SourceFileLoader")
-"""A script without any of these words runs nothing but itself; everything else is looked at properly."""
+TRIGGERS = re.compile(
+    r"(?<![\w.])(?:exec|eval)\s*\(|\b(?:run_path|exec_module|load_module|subprocess|SourceFileLoader)\b|\bos\s*\.\s*(?:system|exec)"
+    r"|getattr|__import__|\bbuiltins\b"
+)
+"""What a script that runs other code says somewhere; a script that says none of it is not looked at further."""
 LEAST_CODE = 400
 """Characters; what is shorter is a helper made on the spot, not the script's work."""
 OWN_WORK = 40
@@ -48,7 +51,9 @@ def _open(
     layer: Layer, data: bytes, sibling: Callable[[str], bytes | None], environment: dict[str, str], gaps: list[Gap]
 ) -> Layer | None:
     """The layer that a wrapper runs; ``None`` if it is no wrapper or cannot be opened (then there is a gap)."""
-    if not any(word in layer.text for word in TRIGGERS) or layer.parsed.module is None:
+    if not TRIGGERS.search(layer.text) or layer.parsed.module is None:
+        return None
+    if len(layer.parsed.module.body) > OWN_WORK:
         return None
     body = lower(layer.parsed.module).body
     if _statements(body) > OWN_WORK:
