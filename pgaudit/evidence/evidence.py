@@ -141,7 +141,7 @@ class Evidence:
         return {}
 
     def _unpack(self, file: File) -> Script:
-        from pgaudit.unpack import unpack
+        from pgaudit.source.unpack import unpack
 
         return unpack(file.path, file.data, self._sibling)
 

@@ -67,11 +67,12 @@ def run_script(
     layers = {MAIN: body}
 
     def find(name: str) -> ir.Module | None:
-        found = sibling(name.replace(".", "/") + ".py")
-        if found is None or found.body.parsed.module is None:
+        beside = sibling(name.replace(".", "/") + ".py")
+        layer = script.modules.get(name) or (beside.body if beside is not None else None)
+        if layer is None or layer.parsed.module is None:
             return None
-        layers[name] = found.body
-        return lower(found.body.parsed.module, name)
+        layers[name] = layer
+        return lower(layer.parsed.module, name)
 
     seen = walk(
         lower(body.parsed.module),
