@@ -1,4 +1,4 @@
-"""Calls and attributes: script functions are entered, networks are opaque, everything outside is in the library."""
+"""Calls and attributes: script functions are entered, networks are opaque, everything outside has a transfer function."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ def call(m: Machine, func: Value, args: Arguments, line: int) -> Value:
     if kind is Function:
         return call_function(m, func, args, line)  # type: ignore[arg-type]
     if kind is External:
-        from pgaudit.engine.library import call_external
+        from pgaudit.engine.transfer import call_external
 
         return call_external(m, func.name, args, line)  # type: ignore[attr-defined]
     if kind is Method:
-        from pgaudit.engine.library import call_method_of_value
+        from pgaudit.engine.transfer import call_method_of_value
 
         return call_method_of_value(m, func, args, line)  # type: ignore[arg-type]
     if isinstance(func, Class):
@@ -332,7 +332,7 @@ def attribute(m: Machine, value: Value, name: str) -> Value:
     if isinstance(value, Function):
         return Data() if name.startswith("__") else Method(value, name)
     if isinstance(value, Data):
-        from pgaudit.engine.library.tensors import tensor_attribute
+        from pgaudit.engine.transfer.tensors import tensor_attribute
 
         return tensor_attribute(m, value, name)
     if isinstance(value, Optimizer) and name == "param_groups":
@@ -359,7 +359,7 @@ def _instance_attribute(m: Machine, value: Instance, name: str) -> Value:
     if found is not None:
         return found
     if isinstance(value, Network):
-        from pgaudit.engine.library.networks import network_attribute
+        from pgaudit.engine.transfer.networks import network_attribute
 
         return network_attribute(m, value, name)
     return Method(value, name) if value.cls is not None else Data()

@@ -9,8 +9,8 @@ from typing import Any
 from pgaudit.engine import calls, indexing
 from pgaudit.engine.iteration import elements
 from pgaudit.engine.labels import Iteration, Lookup, Score
-from pgaudit.engine.library.strings import join_text, text_of
 from pgaudit.engine.machine import Machine, each
+from pgaudit.engine.transfer.strings import join_text, text_of
 from pgaudit.engine.values import (
     Class,
     Const,

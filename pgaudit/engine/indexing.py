@@ -56,7 +56,7 @@ def read(m: Machine, base: Value, index: list[Part], line: int) -> Value:
     if isinstance(base, Data):
         return _read_data(m, base, index, line)
     if isinstance(base, External) and base.name == "os.environ":
-        from pgaudit.engine.library.runtime import environment
+        from pgaudit.engine.transfer.runtime import environment
 
         return environment(m, _key_of(index), None)
     return base if isinstance(base, External) else Data(m.content(base))
@@ -233,7 +233,7 @@ def store(m: Machine, base: Value, index: list[Part], value: Value, line: int) -
         for option in base.options:
             store(m, option, index, value, line)
     elif isinstance(base, External) and base.name == "os.environ":
-        from pgaudit.engine.library.runtime import set_environment
+        from pgaudit.engine.transfer.runtime import set_environment
 
         set_environment(m, _key_of(index), value)
     elif isinstance(base, Mapping):

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from pgaudit.source.evaluator import codecs
-from pgaudit.source.evaluator.library import TEMPORARY
+from pgaudit.source.evaluator.functions import TEMPORARY
 from pgaudit.source.evaluator.operators import apply, combine
 from pgaudit.source.evaluator.values import Known, Module, Name, OpenFile, Stream, Unknown, Value
 from pgaudit.source.text import decode

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import libcst as cst
 
 from pgaudit.source.evaluator.codecs import Undecodable
-from pgaudit.source.evaluator.library import ATTRIBUTES, CONSTANTS, METHODS
+from pgaudit.source.evaluator.functions import ATTRIBUTES, CONSTANTS, METHODS
 from pgaudit.source.evaluator.operators import BINARY, COMPARE, MAX_ITEMS, UNARY, combine
 from pgaudit.source.evaluator.values import Function, Known, Method, Module, Name, OpenFile, Unknown, Value
 

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
-from pgaudit.source.evaluator.library import ROOT
+from pgaudit.source.evaluator.functions import ROOT
 from pgaudit.source.evaluator.values import Known, Unknown, Value
 from pgaudit.source.text import decode
 

@@ -11,7 +11,7 @@ import libcst as cst
 from pgaudit.source.evaluator.effects import EFFECTS
 from pgaudit.source.evaluator.expressions import OutOfSteps
 from pgaudit.source.evaluator.files import Files
-from pgaudit.source.evaluator.library import FUNCTIONS, METHODS, ROOT
+from pgaudit.source.evaluator.functions import FUNCTIONS, METHODS, ROOT
 from pgaudit.source.evaluator.operators import FAULTS, apply
 from pgaudit.source.evaluator.statements import Returned, Statements
 from pgaudit.source.evaluator.values import Function, Known, Method, Name, Unknown, Value

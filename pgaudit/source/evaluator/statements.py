@@ -10,7 +10,7 @@ import libcst as cst
 
 from pgaudit.source.evaluator.codecs import DECODERS
 from pgaudit.source.evaluator.expressions import Expressions
-from pgaudit.source.evaluator.library import FUNCTIONS
+from pgaudit.source.evaluator.functions import FUNCTIONS
 from pgaudit.source.evaluator.operators import combine
 from pgaudit.source.evaluator.values import Function, Known, Name, Unknown, Value
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pgaudit.engine.calls import Arguments, call
-from pgaudit.engine.library.builtins import first, nothing
-from pgaudit.engine.library.strings import text_of
 from pgaudit.engine.machine import Machine, Setting
+from pgaudit.engine.transfer.builtins import first, nothing
+from pgaudit.engine.transfer.strings import text_of
 from pgaudit.engine.values import Const, Data, Function, Instance, Native, Partial, Sequence, Value, known
 
 DEFAULT = "code default"
@@ -115,7 +115,7 @@ def _pool(m: Machine, args: Arguments, line: int) -> Value:
         return Instance(None, {"result": Native(lambda _: result)})
 
     def apply(given: Arguments) -> Value:
-        from pgaudit.engine.library.builtins import FUNCTIONS as BUILTINS
+        from pgaudit.engine.transfer.builtins import FUNCTIONS as BUILTINS
 
         return BUILTINS["builtins.map"](m, given, m.line)
 

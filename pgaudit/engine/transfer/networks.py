@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from pgaudit.engine.calls import Arguments, call, opaque
 from pgaudit.engine.labels import Depends, Iteration
-from pgaudit.engine.library.builtins import first
 from pgaudit.engine.machine import Machine
+from pgaudit.engine.transfer.builtins import first
 from pgaudit.engine.values import (
     Const,
     Data,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pgaudit.engine.calls import Arguments, append
 from pgaudit.engine.indexing import entry_key, key_components, read, set_entry
 from pgaudit.engine.labels import Token
-from pgaudit.engine.library import files
-from pgaudit.engine.library.strings import text_of, text_value
 from pgaudit.engine.machine import Machine, parts
+from pgaudit.engine.transfer import files
+from pgaudit.engine.transfer.strings import text_of, text_value
 from pgaudit.engine.values import Const, Data, Mapping, Sequence, Value, join
 
 FOLDED_TEXT = frozenset({

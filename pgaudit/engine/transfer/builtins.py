@@ -9,8 +9,8 @@ from pgaudit.engine import calls
 from pgaudit.engine.calls import EXIT, Arguments, call, opaque
 from pgaudit.engine.iteration import elements, known_length
 from pgaudit.engine.labels import Iteration, Token
-from pgaudit.engine.library.strings import text_of, text_value
 from pgaudit.engine.machine import Machine, parts
+from pgaudit.engine.transfer.strings import text_of, text_value
 from pgaudit.engine.values import (
     Class,
     Const,

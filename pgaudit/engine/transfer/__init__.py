@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from pgaudit.engine.calls import Arguments, cells_of, opaque
 from pgaudit.engine.labels import Iteration
-from pgaudit.engine.library import arrays, builtins, containers, files, networks, runtime, tensors
 from pgaudit.engine.machine import Machine
+from pgaudit.engine.transfer import arrays, builtins, containers, files, networks, runtime, tensors
 from pgaudit.engine.values import (
     Class,
     Const,

@@ -8,9 +8,9 @@ from pgaudit.engine.calls import Arguments, cells_of
 from pgaudit.engine.indexing import Bounds, count
 from pgaudit.engine.indexing import read as read_index
 from pgaudit.engine.labels import Depends, Iteration, Token
-from pgaudit.engine.library.builtins import copied, first, nothing, size
 from pgaudit.engine.linear import ZERO
 from pgaudit.engine.machine import Machine
+from pgaudit.engine.transfer.builtins import copied, first, nothing, size
 from pgaudit.engine.values import Const, Data, Network, Sequence, Value, known
 
 Transfer = Callable[[Machine, Arguments, int], Value]

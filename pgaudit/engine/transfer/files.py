@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from pgaudit.engine.calls import Arguments
 from pgaudit.engine.labels import Artifact, Depends, Iteration, Token
-from pgaudit.engine.library.strings import text_of, text_value
 from pgaudit.engine.linear import ZERO
 from pgaudit.engine.machine import TRAINING_DATA, Machine, parts
+from pgaudit.engine.transfer.strings import text_of, text_value
 from pgaudit.engine.values import Const, Data, Either, Sequence, Value
 
 VALIDATION = re.compile(r"(?<![a-z])val(?![a-tv-z])", re.IGNORECASE)

@@ -8,8 +8,8 @@ from pgaudit.engine.calls import Arguments, call
 from pgaudit.engine.indexing import Bounds, count
 from pgaudit.engine.indexing import read as read_index
 from pgaudit.engine.labels import Depends, Iteration, Score, Token
-from pgaudit.engine.library import files
 from pgaudit.engine.machine import Machine
+from pgaudit.engine.transfer import files
 from pgaudit.engine.values import Const, Data, Function, Method, Sequence, Value
 
 VIEWS = frozenset({
