@@ -144,7 +144,7 @@ def order_of(walk: Walk, hit: StateBeforeScore) -> Order:
     scored_before = any(
         earlier.number < update.number
         and earlier.place.spot == score.place.spot
-        and earlier.targets & score.targets
+        and _same_targets(walk, earlier, score)
         and shared & {loop[:2] for loop in earlier.place.loops}
         for earlier in walk.scores
     )
@@ -215,6 +215,14 @@ def _compare(used: Token | Activation, target: Token) -> Overlap:
     if any(not mine[loop] & theirs[loop] for loop in shared):
         return Overlap.DISJOINT
     return Overlap.SAME if shared or (not mine and not theirs) else Overlap.MAY
+
+
+def _same_targets(walk: Walk, one: ScoreEvent, other: ScoreEvent) -> bool:
+    """Do two scores share a slice?"""
+    theirs = walk.labels.of(other.targets, Token)
+    return any(
+        _compare(mine, target) is Overlap.SAME for mine in walk.labels.of(one.targets, Token) for target in theirs
+    )
 
 
 def _by_loop(tags: frozenset[Iteration]) -> dict[int, set[int]]:

@@ -115,7 +115,7 @@ class Evidence:
         return run_script(self.main, configuration, self._sibling_script, lines)
 
     def _sibling_script(self, path: str) -> Script | None:
-        folder = (self.main_path or "").rpartition("/")[0]
+        folder = self.main.body.path.rpartition("/")[0] if self.main else ""
         beside = f"{folder}/{path}" if folder else path
         return self.script(beside) if beside in self.submission.files else None
 
