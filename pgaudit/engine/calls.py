@@ -12,6 +12,7 @@ from pgaudit.engine.values import (
     Data,
     Either,
     External,
+    Field,
     Function,
     Instance,
     Mapping,
@@ -268,7 +269,8 @@ def _fill_fields(m: Machine, cls: Class, instance: Instance, args: Arguments) ->
             _fill_fields(m, base, instance, NO_ARGUMENTS)
     names = [name for name, value in cls.attrs.items() if not isinstance(value, Function)]
     for name in names:
-        instance.attrs[name] = cls.attrs[name]
+        value = cls.attrs[name]
+        instance.attrs[name] = call(m, value.factory, NO_ARGUMENTS, m.line) if isinstance(value, Field) else value
     instance.attrs.update(zip(names, args.positional, strict=False))
     instance.attrs.update(args.keywords)
 

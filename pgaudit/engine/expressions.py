@@ -8,7 +8,7 @@ from typing import Any
 
 from pgaudit.engine import calls, indexing
 from pgaudit.engine.iteration import elements
-from pgaudit.engine.labels import Iteration, Lookup, Score
+from pgaudit.engine.labels import Iteration, Lookup, Score, Unset
 from pgaudit.engine.machine import Machine, each
 from pgaudit.engine.transfer.strings import join_text, text_of
 from pgaudit.engine.values import (
@@ -55,7 +55,7 @@ def truth(m: Machine, value: Value) -> bool | None:
     if kind is Const:
         return bool(value.value)  # type: ignore[attr-defined]
     if kind is Data:
-        return None
+        return True if value.positive else None  # type: ignore[attr-defined]
     if isinstance(value, Sequence):
         return True if value.store.items else None if value.store.rest is not None else False
     if isinstance(value, Mapping):
@@ -220,7 +220,7 @@ def _unary(m: Machine, node: ir.Unary) -> Value:
     value = evaluate(m, node.operand)
     if node.op == "not":
         answer = truth(m, value)
-        return Data(_compared(m, value), scalar=True) if answer is None else Const(not answer)
+        return Data(_compared(m, value), scalar=True) if answer is None else Const(not answer, value.labels & m.labels.mask(Unset))
     if type(value) is Const and isinstance(value.value, int | float):
         if node.op != "~":
             return Const(-value.value if node.op == "-" else value.value, value.labels)
@@ -236,7 +236,10 @@ def _boolean(m: Machine, node: ir.Boolean) -> Value:
     left = evaluate(m, node.left)
     answer = truth(m, left)
     if answer is not None:
-        return evaluate(m, node.right) if answer is (node.op == "and") else left
+        if answer is not (node.op == "and"):
+            return left
+        right = evaluate(m, node.right)
+        return m.tagged(right, left.labels & m.labels.mask(Unset)) if type(right) is Const else right
     right = evaluate(m, node.right)
     decided = truth(m, right)
     if (node.op == "and" and decided is False) or (node.op == "or" and decided is True and type(right) is Const):
@@ -252,15 +255,16 @@ def _compared(m: Machine, *values: Value) -> int:
 def _compare(m: Machine, node: ir.Compare) -> Value:
     left = evaluate(m, node.left)
     answers: list[bool | None] = []
-    labels = 0
+    labels = unset = 0
     for op, right_node in zip(node.ops, node.rights, strict=True):
         right = evaluate(m, right_node)
         labels |= _compared(m, left, right)
+        unset |= (left.labels | right.labels) & m.labels.mask(Unset)
         answers.append(_compare_pair(m, op, left, right))
         left = right
     if False in answers:
-        return Const(False)
-    return Data(labels, scalar=False) if None in answers else Const(True)
+        return Const(False, unset)
+    return Data(labels, scalar=False) if None in answers else Const(True, unset)
 
 
 def _compare_pair(m: Machine, op: str, left: Value, right: Value) -> bool | None:
@@ -269,8 +273,27 @@ def _compare_pair(m: Machine, op: str, left: Value, right: Value) -> bool | None
         return None if folded is _UNKNOWN else bool(folded)
     if op in ("is", "is not"):
         return _identity(op, left, right)
+    if type(left) is Data and left.positive:
+        return _against_positive(op, right)
     if op in ("in", "not in") and type(left) is Const:
         return _membership(m, op, left, right)
+    return None
+
+
+YES = "1"
+
+
+def _against_positive(op: str, right: Value) -> bool | None:
+    """A setting that is on (as a number: above zero) against a constant; ``None`` where that depends on its value."""
+    if op in ("in", "not in") and isinstance(right, Sequence):
+        texts = [item.value for item in right.store.items if isinstance(item, Const)]
+        return (YES in texts) is (op == "in") if texts else None
+    if type(right) is not Const:
+        return None
+    if isinstance(right.value, str) and op in ("==", "!="):
+        return (right.value == YES) is (op == "==")
+    if isinstance(right.value, int | float) and right.value <= 0:
+        return op in (">", ">=", "!=")
     return None
 
 
@@ -304,10 +327,17 @@ def _membership(m: Machine, op: str, left: Const, right: Value) -> bool | None:
     return None if found is None else found is (op == "in")
 
 
+def decided(m: Machine, test: Value, value: Value) -> Value:
+    """A value chosen by a test that a setting's absence decided: if it means *off*, it is that setting's off-default."""
+    unset = test.labels & m.labels.mask(Unset)
+    return m.tagged(value, unset) if unset and type(value) is Const and not value.value else value
+
+
 def _conditional(m: Machine, node: ir.Conditional) -> Value:
-    answer = truth(m, evaluate(m, node.test))
+    test = evaluate(m, node.test)
+    answer = truth(m, test)
     if answer is not None:
-        return evaluate(m, node.body if answer else node.orelse)
+        return decided(m, test, evaluate(m, node.body if answer else node.orelse))
     m.uncertain += 1
     body, orelse = evaluate(m, node.body), evaluate(m, node.orelse)
     m.uncertain -= 1

@@ -67,8 +67,14 @@ class Artifact(NamedTuple):
     path: str
 
 
-Label = Iteration | Token | Activation | Score | Update | Lookup | Depends | Artifact
-Kind = TypeVar("Kind", Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact)
+class Unset(NamedTuple):
+    """Decided by the code's own off-default of a setting that no source sets."""
+
+    setting: str
+
+
+Label = Iteration | Token | Activation | Score | Update | Lookup | Depends | Artifact | Unset
+Kind = TypeVar("Kind", Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset)
 
 
 class LabelTable:
@@ -78,7 +84,7 @@ class LabelTable:
         self._bits: dict[tuple[type, Label], int] = {}  # named tuples of two kinds may be equal
         self._labels: list[Label] = []
         self._masks: dict[type, int] = dict.fromkeys(
-            (Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact), 0
+            (Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset), 0
         )
 
     def bit(self, label: Label) -> int:

@@ -14,6 +14,7 @@ from pgaudit.engine.labels import (
     Lookup,
     Score,
     Token,
+    Unset,
     Update,
 )
 from pgaudit.engine.linear import Linear
@@ -52,7 +53,8 @@ class BudgetExceeded(Exception):
 class Setting:
     """A value of the effective configuration and what set it."""
 
-    value: str
+    value: str | None
+    """``None``: it is on, with a value that is not known."""
     source: str
 
 
@@ -89,6 +91,15 @@ class Frame:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A block that did not run because settings stand at their off-defaults."""
+
+    settings: tuple[str, ...]
+    body: list[ir.Stmt]
+    module: str
+
+
 @dataclass(slots=True)
 class Machine:
     """One walk over one script."""
@@ -108,6 +119,8 @@ class Machine:
     """Depth of enclosing loops of which not every iteration is walked."""
     uncertain: int = 0
     """Depth of enclosing branches that may not be taken."""
+    handlers: int = 0
+    """Depth of enclosing ``try`` statements with handlers."""
     steps: int = 0
     line: int = 0
     active: dict[int, int] = field(default_factory=dict)
@@ -121,6 +134,8 @@ class Machine:
     """Labels of everything that the script saved to files."""
     read: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Settings that the code asked for: name → (value used, what set it)."""
+    skipped: dict[int, Skipped] = field(default_factory=dict)
+    """Blocks that the code's own off-defaults keep from running, by the node they belong to."""
     problems: dict[str, Spot] = field(default_factory=dict)
     """What the walk could not follow, with the first place."""
     _narrowed: dict[tuple[int, Linear | None, Linear | None, int], int] = field(default_factory=dict)
@@ -136,6 +151,12 @@ class Machine:
     def problem(self, reason: str) -> None:
         """Note something that the walk could not follow."""
         self.problems.setdefault(reason, (self.frame.source, self.line))
+
+    def skip(self, decider: Value, node: ir.Node, body: list[ir.Stmt]) -> None:
+        """Note a block that does not run, if an off-default decided that."""
+        if body and (unset := self.labels.of(decider.labels, Unset)):
+            names = tuple(label.setting for label in unset)
+            self.skipped.setdefault(id(node), Skipped(names, body, self.frame.source))
 
     def place(self, line: int) -> Place:
         """Here, at ``line`` of the current text."""

@@ -237,20 +237,51 @@ def target_in_key(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:
 
     A component that holds scored tokens only (a byte table read at the targets) is a choice of column.
     """
-    lookups = [walk.events[label.event] for label in walk.labels.of(report.labels, Lookup)]
+    lookups = lookups_behind(walk, report)
     scored = {(token.origin, token.start) for token in _scored_positions(walk, report) if token.start is not None}
     for lookup in lookups:
-        assert isinstance(lookup, LookupEvent)
         for index, component in enumerate(lookup.components):
-            tokens = [
-                token
-                for token in walk.labels.of(component, Token)
-                if token.origin != "train" and token.start is not None
-            ]
+            tokens = _placed(walk, component)
             targets = [token for token in tokens if (token.origin, token.start) in scored]
             context = [token for token in tokens if (token.origin, token.start) not in scored]
             if targets and context:
                 yield TargetInKey(lookup, index, targets[0], context[0])
+
+
+def pair_lookups(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:
+    """Pairs of lookups behind the reported score, made together, whose keys differ by exactly the newest token (C1).
+
+    This is ``pairs[hash(context, target)] / contexts[hash(context)]`` where the position of the target was lost.
+    """
+    lookups = lookups_behind(walk, report)
+    for pair in lookups:
+        for context in lookups:
+            if context is pair or (context.place.calls, context.place.loops) != (pair.place.calls, pair.place.loops):
+                continue
+            for index, (longer, shorter) in enumerate(zip(pair.components, context.components, strict=False)):
+                known = {token.start for token in _placed(walk, shorter)}
+                tokens = _placed(walk, longer)
+                added = [token for token in tokens if token.start not in known]
+                kept = [token for token in tokens if token.start in known]
+                if known and len(kept) == len(known) and len(added) == 1 and all(_later(added[0], t) for t in kept):
+                    yield TargetInKey(pair, index, added[0], kept[0])
+
+
+def lookups_behind(walk: Walk, report: ReportEvent) -> list[LookupEvent]:
+    """The lookups that a report rests on, oldest first."""
+    events = [walk.events[label.event] for label in walk.labels.of(report.labels, Lookup)]
+    return [event for event in events if isinstance(event, LookupEvent)]
+
+
+def _placed(walk: Walk, component: int) -> list[Token]:
+    """The evaluation tokens of an index component whose place in the stream is known."""
+    tokens = walk.labels.of(component, Token)
+    return [token for token in tokens if token.origin != "train" and token.start is not None]
+
+
+def _later(one: Token, other: Token) -> bool:
+    gap = distance(other.start, one.start)
+    return gap is not None and gap > 0
 
 
 def _scored_positions(walk: Walk, report: ReportEvent) -> Iterator[Token]:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Literal
 
 from pgaudit.engine import calls, indexing
-from pgaudit.engine.expressions import binary, evaluate, index_parts, truth
+from pgaudit.engine.expressions import binary, decided, evaluate, index_parts, truth
 from pgaudit.engine.iteration import elements
 from pgaudit.engine.labels import Iteration
 from pgaudit.engine.machine import Frame, Machine
@@ -160,9 +160,17 @@ def _delete(m: Machine, node: ir.Delete) -> Outcome:
 
 
 def _if(m: Machine, node: ir.If) -> Outcome:
-    answer = truth(m, evaluate(m, node.test))
+    test = evaluate(m, node.test)
+    answer = truth(m, test)
     if answer is not None:
-        return run(m, node.body if answer else node.orelse)
+        m.skip(test, node, node.orelse if answer else node.body)
+        taken = node.body if answer else node.orelse
+        if not m.handlers and taken and isinstance(taken[-1], ir.Jump) and taken[-1].kind == "raise":
+            return None  # a check that fails: the run that counts did not, so the configuration that is known is not all of it
+        outcome = run(m, taken)
+        if outcome == "return":
+            m.frame.returns[-1] = decided(m, test, m.frame.returns[-1])
+        return outcome
     return branch(m, [lambda: run(m, node.body), lambda: run(m, node.orelse)])
 
 
@@ -214,7 +222,9 @@ def _match(m: Machine, node: ir.Match) -> Outcome:
 
 
 def _try(m: Machine, node: ir.Try) -> Outcome:
+    m.handlers += bool(node.handlers)
     outcome = run(m, node.body)
+    m.handlers -= bool(node.handlers)
     if outcome == "raise" and node.handlers:
         handler = node.handlers[0]
         if handler.name:
@@ -233,6 +243,8 @@ def _for(m: Machine, node: ir.For) -> Outcome:
     source = evaluate(m, node.iterable)
     sample = elements(m, source, m.loop_number(node))
     certain = bool(sample.items) and sample.exact
+    if not sample.items:
+        m.skip(source, node, node.body)
 
     def bind(item: Value) -> bool | None:
         assign(m, node.target, item)

@@ -35,7 +35,7 @@ class Const(Value):
 class Data(Value):
     """A number, string, array or tensor that is not known."""
 
-    __slots__ = ("base", "cell", "linear", "scalar", "table", "text")
+    __slots__ = ("base", "cell", "linear", "positive", "scalar", "table", "text")
 
     def __init__(
         self,
@@ -46,8 +46,11 @@ class Data(Value):
         base: Value | None = None,
         cell: Value | None = None,
         text: str | None = None,
+        positive: bool = False,
     ) -> None:
         self.labels = labels
+        self.positive = positive
+        """A setting that is on: a number above zero, or a text that says yes."""
         self.linear = linear
         self.scalar = scalar
         """A Python number: ``x += y`` makes a new one instead of changing it in place."""
@@ -253,6 +256,16 @@ class Native(Value):
     def __init__(self, call: Callable[..., Value]) -> None:
         self.labels = 0
         self.call = call
+
+
+class Field(Value):
+    """``dataclasses.field(default_factory=…)``: what every new object calls for its own value."""
+
+    __slots__ = ("factory",)
+
+    def __init__(self, factory: Value) -> None:
+        self.labels = 0
+        self.factory = factory
 
 
 class Either(Value):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pgaudit.engine.events import Event, LookupEvent, ReportEvent, ScoreEvent, Spot, UpdateEvent
 from pgaudit.engine.labels import LabelTable
-from pgaudit.engine.machine import BudgetExceeded, Machine, Setting
+from pgaudit.engine.machine import BudgetExceeded, Machine, Setting, Skipped
 from pgaudit.engine.statements import run
 from pgaudit.engine.values import Const
 from pgaudit.program import ir
@@ -31,6 +31,8 @@ class Walk:
     """Settings that the code asked for: name → (value, what set it)."""
     problems: Mapping[str, Spot]
     """What could not be followed, with the first place."""
+    skipped: Sequence[Skipped]
+    """Blocks that the code's own off-defaults keep from running."""
     steps: int
 
     @property
@@ -75,4 +77,4 @@ def walk(
         m.problem("the walk was cut off after its step budget")
     except RecursionError:
         m.problem("the walk was cut off: nested too deeply")
-    return Walk(m.labels, m.events, m.read, m.problems, m.steps)
+    return Walk(m.labels, m.events, m.read, m.problems, tuple(m.skipped.values()), m.steps)

@@ -27,6 +27,12 @@ class Configuration:
     changes_defaults: bool = False
     """Something outside the code (README, run script, log) sets anything."""
 
+    def with_settings(self, settings: Mapping[str, Setting]) -> Configuration:
+        """The configuration with further settings; names that begin with dashes are options of the command line."""
+        options = {name[2:]: setting for name, setting in settings.items() if name.startswith("--")}
+        variables = {name: setting for name, setting in settings.items() if not name.startswith("--")}
+        return Configuration({**self.environment, **variables}, {**self.arguments, **options}, True)
+
 
 def effective(script: Script, commands: Iterable[Command], log: Log | None) -> Configuration:
     """The configuration of the run that ``log`` shows (``None``: no log), by the sources that a submission ships."""

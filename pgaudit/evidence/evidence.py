@@ -97,22 +97,26 @@ class Evidence:
     @cached_property
     def run(self) -> Run | None:
         """The main script walked under the effective configuration; ``None`` without a script that parses."""
-        return self._run(effective(self.main, self.commands, self.scored_log)) if self.main else None
+        if self.main is None:
+            return None
+        log = self.scored_log
+        return self._run(effective(self.main, self.commands, log), log)
 
     @cached_property
     def run_as_shipped(self) -> Run | None:
         """The main script walked under its own defaults: what it does when no text switches anything off."""
         return self._run(code_defaults(self.main)) if self.main else None
 
-    def _run(self, configuration: Configuration) -> Run | None:
-        from pgaudit.evidence.run import run_script
+    def _run(self, configuration: Configuration, shown: Log | None = None) -> Run | None:
+        from pgaudit.evidence.run import Witness, run_script
 
         assert self.main is not None
         log = self.scored_log
         lines = _score_lines(log, self.claims) if log else ()
         if not lines and log and log.final:
             lines = (log.final.location.text,)
-        return run_script(self.main, configuration, self._sibling_script, lines)
+        witness = Witness(shown.path, lambda: self.scored_log_lines) if shown else None
+        return run_script(self.main, configuration, self._sibling_script, lines, witness)
 
     def _sibling_script(self, path: str) -> Script | None:
         folder = self.main.body.path.rpartition("/")[0] if self.main else ""

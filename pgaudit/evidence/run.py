@@ -11,11 +11,28 @@ from pgaudit.engine.events import Event, Place, ReportEvent, Spot
 from pgaudit.engine.queries import StateBeforeScore, reported, state_before_score
 from pgaudit.engine.walk import Walk, walk
 from pgaudit.evidence.configuration import Configuration
+from pgaudit.evidence.witness import settings_proven
 from pgaudit.finding import Location, Step
 from pgaudit.program import ir
 from pgaudit.source.script import Layer, Script
 
 MAIN = "__main__"
+MOST_ROUNDS = 3
+"""A setting that was on may show the block of another."""
+
+
+@dataclass(frozen=True)
+class Witness:
+    """The log of the run that counts."""
+
+    path: str
+    read: Callable[[], tuple[str, ...]]
+    """Its lines; asked for only when something was skipped."""
+
+    def lines(self, layers: Iterable[Layer]) -> tuple[str, ...]:
+        """Its lines, empty where they repeat the source: many scripts print themselves first."""
+        source = {line.strip() for layer in layers for line in layer.text.splitlines()}
+        return tuple("" if line.strip() in source else line for line in self.read())
 
 
 @dataclass(frozen=True)
@@ -56,29 +73,45 @@ class Run:
 
 
 def run_script(
-    script: Script, configuration: Configuration, sibling: Callable[[str], Script | None], score_lines: Iterable[str]
+    script: Script,
+    configuration: Configuration,
+    sibling: Callable[[str], Script | None],
+    score_lines: Iterable[str],
+    witness: Witness | None = None,
 ) -> Run | None:
-    """Walk a script; ``None`` if it has no syntax tree. ``score_lines`` are log lines that print the claimed score."""
+    """Walk a script; ``None`` if it has no syntax tree. ``score_lines`` are log lines that print the claimed score.
+
+    Where the log of the run (``witness``) shows that a setting was on, the script is walked again with it.
+    """
     from pgaudit.program.lower import lower  # libcst is a fifth of a second that ``--help`` must not pay
 
     body = script.body
     if body.parsed.module is None:
         return None
     layers = {MAIN: body}
+    modules = {MAIN: lower(body.parsed.module)}
 
     def find(name: str) -> ir.Module | None:
+        if name in modules:
+            return modules[name]
         beside = sibling(name.replace(".", "/") + ".py")
         layer = script.modules.get(name) or (beside.body if beside is not None else None)
         if layer is None or layer.parsed.module is None:
             return None
         layers[name] = layer
-        return lower(layer.parsed.module, name)
+        modules[name] = lower(layer.parsed.module, name)
+        return modules[name]
 
-    seen = walk(
-        lower(body.parsed.module),
-        environment=configuration.environment,
-        arguments=configuration.arguments,
-        sibling=find,
-    )
+    def walk_with(chosen: Configuration) -> Walk:
+        return walk(modules[MAIN], environment=chosen.environment, arguments=chosen.arguments, sibling=find)
+
+    seen = walk_with(configuration)
+    for _ in range(MOST_ROUNDS if witness else 0):
+        assert witness is not None
+        proven = settings_proven(seen, modules, witness.lines(layers.values()), witness.path)
+        if not proven:
+            break
+        configuration = configuration.with_settings(proven)
+        seen = walk_with(configuration)
     found = reported(seen, tuple(score_lines))
     return Run(seen, found.event if found else None, found is not None and found.matched, configuration, layers)

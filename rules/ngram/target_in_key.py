@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pgaudit.engine.queries import target_in_key
+from pgaudit.engine.queries import pair_lookups, target_in_key
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.run import Run
 from pgaudit.finding import Finding, Gap
@@ -66,7 +66,7 @@ def check(evidence: Evidence) -> Iterator[Finding | Gap]:
 def _hits(run: Run) -> Iterator[Hit]:
     if run.score is None:
         return
-    for hit in target_in_key(run.walk, run.score):
+    for hit in [*target_in_key(run.walk, run.score), *pair_lookups(run.walk, run.score)]:
         location = run.at(hit.lookup.place.spot)
         steps = (
             *run.entered(hit.lookup.place),

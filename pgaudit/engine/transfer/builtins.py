@@ -8,7 +8,7 @@ from typing import Any
 from pgaudit.engine import calls
 from pgaudit.engine.calls import EXIT, Arguments, call, opaque
 from pgaudit.engine.iteration import elements, known_length
-from pgaudit.engine.labels import Iteration, Token
+from pgaudit.engine.labels import Iteration, Token, Unset
 from pgaudit.engine.machine import Machine, parts
 from pgaudit.engine.transfer.strings import text_of, text_value
 from pgaudit.engine.values import (
@@ -17,6 +17,7 @@ from pgaudit.engine.values import (
     Data,
     Either,
     External,
+    Field,
     Instance,
     Mapping,
     Network,
@@ -69,7 +70,7 @@ def _len(m: Machine, args: Arguments, line: int) -> Value:
 def _range(m: Machine, args: Arguments, line: int) -> Value:
     bounds = list(args.positional)
     values = [bound.value for bound in bounds if isinstance(bound, Const) and isinstance(bound.value, int)]
-    labels = m.tags(m.union(bounds))
+    labels = m.union(bounds) & m.labels.mask(Iteration, Unset)
     if len(values) == len(bounds) and 1 <= len(values) <= 3 and (len(values) < 3 or values[2] != 0):
         return Const(range(*values), labels)
     start, stop, step = Const(0), bounds[0] if bounds else Data(), Const(1)
@@ -119,7 +120,8 @@ def _convert(kind: Callable[[Any], object]) -> Callable[[Machine, Arguments, int
         linear = value.linear if isinstance(value, Data) and kind is int else None
         if kind is int and isinstance(value, Data) and value.scalar:
             linear = m.linear(value)
-        return Data(m.content(value), linear=linear, scalar=True)
+        positive = isinstance(value, Data) and value.positive
+        return Data(m.content(value), linear=linear, scalar=True, positive=positive)
 
     return convert
 
@@ -304,6 +306,19 @@ def _next(m: Machine, args: Arguments, line: int) -> Value:
     return opaque(m, args, line)
 
 
+def _field(m: Machine, args: Arguments, line: int) -> Value:
+    factory = args.keywords.get("default_factory")
+    return Field(factory) if factory is not None else args.keywords.get("default") or Data()
+
+
+def _replace(m: Machine, args: Arguments, line: int) -> Value:
+    """``dataclasses.replace(obj, **changes)``."""
+    source = args.positional[0] if args.positional else None
+    if not isinstance(source, Instance):
+        return source or Data()
+    return Instance(source.cls, {**source.attrs, **args.keywords})
+
+
 def _vars(m: Machine, args: Arguments, line: int) -> Value:
     value = args.positional[0] if args.positional else None
     if isinstance(value, Instance):
@@ -359,6 +374,8 @@ FUNCTIONS: dict[str, Callable[[Machine, Arguments, int], Value]] = {
     },
     "sys.exit": _exit,
     "os._exit": _exit,
+    "dataclasses.field": _field,
+    "dataclasses.replace": _replace,
     "functools.partial": _partial,
     "functools.reduce": _sum,
     "copy.deepcopy": _deepcopy,

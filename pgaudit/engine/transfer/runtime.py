@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pgaudit.engine.calls import Arguments, call
+from pgaudit.engine.labels import Unset
 from pgaudit.engine.machine import Machine, Setting
 from pgaudit.engine.transfer.builtins import first, nothing
 from pgaudit.engine.transfer.strings import text_of
 from pgaudit.engine.values import Const, Data, Function, Instance, Native, Partial, Sequence, Value, known
 
 DEFAULT = "code default"
+ON = "on"
+OFF = frozenset({"0", "0.0", "false", "no", "off", "none"})
 CALLBACK_KEYWORDS = ("target", "func", "fn")
 
 
@@ -21,11 +24,23 @@ def environment(m: Machine, name: Value | None, default: Value | None) -> Value:
         return Data(scalar=True)
     setting = m.environment.get(key)
     if setting is not None:
-        m.read[key] = (setting.value, setting.source)
-        return Const(setting.value)
+        m.read[key] = (setting.value if setting.value is not None else ON, setting.source)
+        return set_value(setting)
     if isinstance(default, Const):
         m.read.setdefault(key, (str(default.value), DEFAULT))
-    return default if default is not None else Const(None)
+        return off_default(m, key, default)
+    return default if default is not None else off_default(m, key, Const(None))
+
+
+def set_value(setting: Setting) -> Value:
+    """The value of a setting that something sets."""
+    return Const(setting.value) if setting.value is not None else Data(scalar=True, positive=True)
+
+
+def off_default(m: Machine, name: str, default: Const) -> Const:
+    """A default that means *off* says whose it is, so that what it keeps from running can be told."""
+    off = not default.value or str(default.value).lower() in OFF
+    return Const(default.value, default.labels | m.labels.bit(Unset(name))) if off else default
 
 
 def _get(m: Machine, args: Arguments, line: int) -> Value:
@@ -80,10 +95,11 @@ def _add_option(m: Machine, options: Instance, given: Arguments) -> None:
         default = Const({"store_true": False, "store_false": True}.get(str(action)))
     setting = m.arguments.get(option)
     if setting is None:
-        options.attrs[str(target)] = default
+        off = isinstance(default, Const) and action != "store_false"
+        options.attrs[str(target)] = off_default(m, f"--{option}", default) if off else default
         return
-    m.read[f"--{option}"] = (setting.value, setting.source)
-    value: Value = Const(action == "store_true") if action in ("store_true", "store_false") else Const(setting.value)
+    m.read[f"--{option}"] = (setting.value if setting.value is not None else ON, setting.source)
+    value = Const(action == "store_true") if action in ("store_true", "store_false") else set_value(setting)
     kind = given.keywords.get("type")
     options.attrs[str(target)] = call(m, kind, Arguments([value], {}), m.line) if kind is not None else value
 

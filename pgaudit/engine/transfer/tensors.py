@@ -64,6 +64,8 @@ def call_method(m: Machine, receiver: Data, name: str, args: Arguments, line: in
         return special(m, receiver, args, line)
     if name.endswith("_") and not name.endswith("__"):
         return _in_place(m, receiver, name, args, line)
+    if receiver.positive and name in ("lower", "strip", "upper"):
+        return receiver
     if receiver.text is not None and (path := files.path_method(m, receiver, name, args, line)) is not None:
         return path
     labels = (m.content(receiver) | m.union(args.all())) & ~m.labels.mask(Iteration)

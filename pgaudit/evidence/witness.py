@@ -1,0 +1,95 @@
+"""The log as a witness: a line that only a block of the script can have printed proves that the block ran.
+
+Submissions are often run with settings that no file of theirs names. Where the code's own off-default keeps a block from
+running and the log holds what only that block prints, the setting was on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from pgaudit.engine.machine import Setting, Skipped
+from pgaudit.engine.queries import prints
+from pgaudit.engine.walk import Walk
+from pgaudit.program import ir
+
+LEAST_LETTERS = 5
+"""A shorter template could have printed lines of any other."""
+LONGEST_CHAIN = 3
+"""Calls followed from a skipped block to the functions that print for it."""
+
+
+def settings_proven(walk: Walk, modules: Mapping[str, ir.Module], lines: Sequence[str], log: str) -> dict[str, Setting]:
+    """Settings that were on in the run that wrote ``lines`` (of the file ``log``), though their default is off.
+
+    A text that several blocks could have printed, or a block that several settings could have opened, proves nothing.
+    """
+    if not walk.skipped or not lines:
+        return {}
+    blocks: dict[str, set[tuple[str, ...]]] = {}
+    for skipped in walk.skipped:
+        for template in _templates(skipped, modules):
+            blocks.setdefault(template, set()).add(skipped.settings)
+    text = "\n".join(lines)
+    proven: dict[str, Setting] = {}
+    for template in sorted(blocks.keys() - {report.template for report in walk.reports}):
+        openers = blocks[template]
+        (*names,) = next(iter(openers))
+        if len(openers) == len(names) == 1 and names[0] not in proven and (number := _line_of(template, lines, text)):
+            proven[names[0]] = Setting(None, f"{log}:{number} shows that it was on")
+    return proven
+
+
+def _line_of(template: str, lines: Sequence[str], text: str) -> int | None:
+    """The number of the first line that the template can have printed."""
+    if sum(map(str.isalpha, template)) < LEAST_LETTERS:
+        return None
+    longest = max((part.strip() for part in template.split("\0")), key=len)
+    if longest not in text:
+        return None
+    return next((number for number, line in enumerate(lines, 1) if longest in line and prints(template, line)), None)
+
+
+def _templates(skipped: Skipped, modules: Mapping[str, ir.Module]) -> Iterator[str]:
+    """The texts that a block hands to calls, and those of the functions that it calls by name."""
+    functions = {
+        node.name: node
+        for module in modules.values()
+        for node in module.body
+        if isinstance(node, ir.Function)
+    }
+    seen: set[str] = set()
+    blocks: list[tuple[Iterable[object], int]] = [(skipped.body, 0)]
+    while blocks:
+        block, depth = blocks.pop()
+        for call in _calls(block):
+            if call.args and (template := _template(call.args[0].value)):
+                yield template
+            name = call.func.id if isinstance(call.func, ir.Name) else ""
+            if name in functions and name not in seen and depth < LONGEST_CHAIN:
+                seen.add(name)
+                blocks.append((functions[name].body, depth + 1))
+
+
+def _calls(block: Iterable[object]) -> Iterator[ir.Call]:
+    pending: list[object] = [*block]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, list | tuple):
+            pending.extend(part)
+        elif isinstance(part, ir.Node | ir.Argument | ir.Generator | ir.Handler):
+            if isinstance(part, ir.Call):
+                yield part
+            pending.extend(getattr(part, name) for cls in type(part).__mro__ for name in getattr(cls, "__slots__", ()))
+
+
+def _template(node: ir.Expr) -> str:
+    """The text of a string expression, ``\\0`` for each part that is computed; empty for anything else."""
+    if isinstance(node, ir.Const):
+        return node.value if isinstance(node.value, str) else ""
+    if isinstance(node, ir.Format):
+        return "".join(part if isinstance(part, str) else "\0" for part in node.parts)
+    if isinstance(node, ir.Binary) and node.op == "+":
+        left, right = _template(node.left), _template(node.right)
+        return f"{left or chr(0)}{right or chr(0)}" if left or right else ""
+    return ""
