@@ -183,7 +183,7 @@ def _read_data(m: Machine, base: Data, index: list[Part], line: int) -> Value:
             selected |= component & tokens
         if content & m.labels.mask(Activation):
             return Data(m.score(selected, content, line))
-        if not content & tokens:
+        if base.table or not content & tokens:
             return Data(m.lookup(components, content, line), base=base)
     return _moved(m, base, index)
 

@@ -241,7 +241,7 @@ def target_in_key(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:
     scored = {(token.origin, token.start) for token in _scored_positions(walk, report) if token.start is not None}
     for lookup in lookups:
         for index, component in enumerate(lookup.components):
-            tokens = _placed(walk, component)
+            tokens = [token for token in _of_evaluation(walk, component) if token.start is not None]
             targets = [token for token in tokens if (token.origin, token.start) in scored]
             context = [token for token in tokens if (token.origin, token.start) not in scored]
             if targets and context:
@@ -251,7 +251,8 @@ def target_in_key(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:
 def pair_lookups(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:
     """Pairs of lookups behind the reported score, made together, whose keys differ by exactly the newest token (C1).
 
-    This is ``pairs[hash(context, target)] / contexts[hash(context)]`` where the position of the target was lost.
+    This is ``pairs[hash(context, target)] / contexts[hash(context)]`` where the position of the target was lost. Where
+    positions are index arrays, the target is the token that the loop over the context does not touch.
     """
     lookups = lookups_behind(walk, report)
     for pair in lookups:
@@ -259,12 +260,10 @@ def pair_lookups(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:
             if context is pair or (context.place.calls, context.place.loops) != (pair.place.calls, pair.place.loops):
                 continue
             for index, (longer, shorter) in enumerate(zip(pair.components, context.components, strict=False)):
-                known = {token.start for token in _placed(walk, shorter)}
-                tokens = _placed(walk, longer)
-                added = [token for token in tokens if token.start not in known]
-                kept = [token for token in tokens if token.start in known]
-                if known and len(kept) == len(known) and len(added) == 1 and all(_later(added[0], t) for t in kept):
-                    yield TargetInKey(pair, index, added[0], kept[0])
+                known, tokens = (dict.fromkeys(_of_evaluation(walk, part)) for part in (shorter, longer))
+                added = [token for token in tokens if token not in known]
+                if added and known and known.keys() < tokens.keys() and all(_newest(t, known) for t in added):
+                    yield TargetInKey(pair, index, added[0], next(iter(known)))
 
 
 def lookups_behind(walk: Walk, report: ReportEvent) -> list[LookupEvent]:
@@ -273,15 +272,22 @@ def lookups_behind(walk: Walk, report: ReportEvent) -> list[LookupEvent]:
     return [event for event in events if isinstance(event, LookupEvent)]
 
 
-def _placed(walk: Walk, component: int) -> list[Token]:
-    """The evaluation tokens of an index component whose place in the stream is known."""
-    tokens = walk.labels.of(component, Token)
-    return [token for token in tokens if token.origin != "train" and token.start is not None]
+def _of_evaluation(walk: Walk, component: int) -> list[Token]:
+    """The tokens of an index component that are no training tokens."""
+    return [token for token in walk.labels.of(component, Token) if token.origin != "train"]
 
 
-def _later(one: Token, other: Token) -> bool:
-    gap = distance(other.start, one.start)
-    return gap is not None and gap > 0
+def _newest(token: Token, others: Iterable[Token]) -> bool:
+    """Does a token come after the others; or, where positions are lost alike, apart from the loop that gathers them?"""
+    gathering = frozenset.intersection(*(frozenset(tag.loop for tag in other.tags) for other in others))
+    apart = bool(gathering - {tag.loop for tag in token.tags})
+    for other in others:
+        gap = distance(other.start, token.start)
+        if gap is None and (other.start is not None or token.start is not None):
+            return False
+        if not (gap or 0) > 0 and not (apart and not gap):
+            return False
+    return True
 
 
 def _scored_positions(walk: Walk, report: ReportEvent) -> Iterator[Token]:

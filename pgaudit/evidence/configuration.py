@@ -63,9 +63,15 @@ def code_defaults(script: Script) -> Configuration:
 
 
 def _command_of(script: Script, commands: Iterable[Command]) -> Command | None:
-    """The first command that starts the script: READMEs give the run that counts before ablations."""
+    """The first command that starts the script: READMEs give the run that counts before ablations.
+
+    Scripts are renamed when they are submitted: without such a command, it is the first that starts a script of another
+    name on several processes.
+    """
     name = script.path.rpartition("/")[2]
-    return next((command for command in commands if command.script.rpartition("/")[2] == name), None)
+    named = [command for command in commands if command.script.rpartition("/")[2] == name]
+    renamed = [command for command in commands if "train" in command.script and not named]
+    return next(iter(named or renamed), None)
 
 
 def _options(words: tuple[str, ...]) -> Iterable[tuple[str, str]]:

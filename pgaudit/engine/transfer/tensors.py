@@ -28,6 +28,8 @@ SELECTIONS = frozenset(
 )
 SHAPE_ATTRIBUTES = frozenset({"shape", "ndim", "dtype", "device", "nbytes", "itemsize", "is_cuda", "is_floating_point"})
 VIEW_ATTRIBUTES = frozenset({"data", "T", "mT", "flat", "real"})
+SCATTERS = {"scatter_add_": 1, "scatter_": 1, "scatter_reduce_": 1, "index_add_": 1, "index_put_": 0, "put_": 0}
+"""Methods that write at given places, and which argument the places are."""
 STRONG = frozenset({"zero_", "fill_", "copy_"})
 
 
@@ -90,11 +92,11 @@ def _call_back(m: Machine, args: Arguments, line: int) -> None:
 
 
 def _in_place(m: Machine, receiver: Data, name: str, args: Arguments, line: int) -> Value:
-    labels = m.union(args.all())
-    m.write(receiver, labels, line, replace=name in STRONG)
-    addressed = labels & m.labels.mask(Token)
-    if name in ("scatter_add_", "index_add_", "index_put_", "scatter_", "put_") and addressed:
-        count(m, receiver, labels, line)
+    place = args.get(SCATTERS[name], "index") if name in SCATTERS else None
+    stored = [value for value in args.all() if value is not place]
+    m.write(receiver, m.union(stored), line, replace=name in STRONG)
+    if m.content(place) & m.labels.mask(Token):
+        count(m, receiver, m.union(args.all()), line)
     return receiver
 
 
