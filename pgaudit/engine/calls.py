@@ -196,6 +196,8 @@ def _call_network(m: Machine, network: Network, args: Arguments, line: int) -> V
         labels |= content & ~tokens
     labels |= _activations(m, seen)
     labels &= ~m.labels.mask(Iteration)
+    for hook in list(m.hooks.get(id(network), ())):
+        call(m, hook, Arguments([Data(cell=network), Sequence("tuple", [Data(labels)]), Data(labels)], {}), line)
     if targets:
         return Data(m.score(targets, labels, line) | labels & m.labels.mask(Activation))
     return Data(labels)

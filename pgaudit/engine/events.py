@@ -33,18 +33,16 @@ class ScoreEvent:
 
 @dataclass(slots=True)
 class UpdateEvent:
-    """State changed, using validation tokens."""
+    """State changed, using validation tokens; or was set from statistics of any tokens."""
 
     number: int
     place: Place
     what: str
-    """``step`` (optimiser), ``write`` (in place), ``count`` (table)."""
+    """``step`` (optimiser), ``write`` (in place), ``fit`` (from statistics, without a loss), ``count`` (table)."""
     uses: int
     """Labels that went into the change: scores, activations, tokens."""
     fresh: bool
     """The state is a tensor made by the evaluation itself, not a network."""
-    name: str
-    """How the script calls what changed."""
 
 
 @dataclass(slots=True)

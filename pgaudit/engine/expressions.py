@@ -8,7 +8,7 @@ from typing import Any
 
 from pgaudit.engine import calls, indexing
 from pgaudit.engine.iteration import elements
-from pgaudit.engine.labels import Iteration, Lookup, Score, Unset
+from pgaudit.engine.labels import Clock, Iteration, Lookup, Score, Unset
 from pgaudit.engine.machine import Machine, each
 from pgaudit.engine.transfer.strings import join_text, text_of
 from pgaudit.engine.values import (
@@ -261,6 +261,7 @@ def _compare(m: Machine, node: ir.Compare) -> Value:
         labels |= _compared(m, left, right)
         unset |= (left.labels | right.labels) & m.labels.mask(Unset)
         answers.append(_compare_pair(m, op, left, right))
+        _note_limit(m, left, right, node.line)
         left = right
     if False in answers:
         return Const(False, unset)
@@ -278,6 +279,13 @@ def _compare_pair(m: Machine, op: str, left: Value, right: Value) -> bool | None
     if op in ("in", "not in") and type(left) is Const:
         return _membership(m, op, left, right)
     return None
+
+
+def _note_limit(m: Machine, left: Value, right: Value, line: int) -> None:
+    """A clock against a number is a limit of time."""
+    for elapsed, bound in ((left, right), (right, left)):
+        if type(bound) is Const and isinstance(bound.value, int | float) and elapsed.labels & m.labels.mask(Clock):
+            m.limit(bound.value, line)
 
 
 YES = "1"

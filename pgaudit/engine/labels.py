@@ -73,8 +73,15 @@ class Unset(NamedTuple):
     setting: str
 
 
-Label = Iteration | Token | Activation | Score | Update | Lookup | Depends | Artifact | Unset
-Kind = TypeVar("Kind", Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset)
+class Clock(NamedTuple):
+    """Read from a clock."""
+
+
+Label = Iteration | Token | Activation | Score | Update | Lookup | Depends | Artifact | Unset | Clock
+Kind = TypeVar("Kind", Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset, Clock)
+
+
+KINDS = (Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset, Clock)
 
 
 class LabelTable:
@@ -83,9 +90,7 @@ class LabelTable:
     def __init__(self) -> None:
         self._bits: dict[tuple[type, Label], int] = {}  # named tuples of two kinds may be equal
         self._labels: list[Label] = []
-        self._masks: dict[type, int] = dict.fromkeys(
-            (Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset), 0
-        )
+        self._masks: dict[type, int] = dict.fromkeys(KINDS, 0)
 
     def bit(self, label: Label) -> int:
         """The bit of a label, a new one on first sight."""

@@ -41,6 +41,8 @@ MAX_ADDRESSES = 128
 """A value that depends on more slices than this keeps them as they are when it is sliced again."""
 TRAINING_DATA = "train"
 """Origin of tokens whose place in the stream never matters."""
+LEAST_MILLISECONDS = 10_000
+"""A larger limit of elapsed time is meant in milliseconds: no phase of the challenge lasts hours."""
 MAX_DEPTH = 40
 MAX_RECURSION = 2
 
@@ -128,12 +130,16 @@ class Machine:
     """Environments at uncertain breaks and continues of the enclosing loops."""
     gradients: dict[int, int] = field(default_factory=dict)
     cells: dict[int, Value] = field(default_factory=dict)
+    hooks: dict[int, list[Value]] = field(default_factory=dict)
+    """Functions that a network calls with what its layers compute, by cell."""
     modules: dict[str, Value] = field(default_factory=dict)
     loop_numbers: dict[int, int] = field(default_factory=dict)
     written: int = 0
     """Labels of everything that the script saved to files."""
     read: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Settings that the code asked for: name → (value used, what set it)."""
+    limits: dict[Spot, float] = field(default_factory=dict)
+    """Comparisons of a clock with a known number of seconds, by place."""
     skipped: dict[int, Skipped] = field(default_factory=dict)
     """Blocks that the code's own off-defaults keep from running, by the node they belong to."""
     problems: dict[str, Spot] = field(default_factory=dict)
@@ -277,14 +283,24 @@ class Machine:
         carried = predictor & self.labels.mask(Depends, Lookup)
         return self.labels.bit(Score(number, Linear(0), None)) | carried
 
-    def update(self, cell: Value, what: str, uses: int, line: int, name: str = "") -> None:
+    def update(self, cell: Value, what: str, uses: int, line: int) -> None:
         """Record that the state of ``cell`` changed using ``uses``, if those come from evaluation data."""
         if not self.learns_from_evaluation(uses):
             return
         number = len(self.events)
         fresh = not isinstance(cell, Network)
-        self.events.append(UpdateEvent(number, self.place(line), what, uses, fresh, name))
+        self.events.append(UpdateEvent(number, self.place(line), what, uses, fresh))
         cell.labels |= self.labels.bit(Update(number))
+
+    def fit(self, cell: Value, uses: int, line: int) -> None:
+        """Record that the state of ``cell`` was set from statistics of tokens or activations, training data included."""
+        number = len(self.events)
+        self.events.append(UpdateEvent(number, self.place(line), "fit", uses, False))
+        cell.labels |= self.labels.bit(Update(number))
+
+    def limit(self, bound: float, line: int) -> None:
+        """Record that elapsed time is compared with ``bound``, in seconds or milliseconds."""
+        self.limits.setdefault((self.frame.source, line), bound / 1000 if bound >= LEAST_MILLISECONDS else bound)
 
     def lookup(self, components: tuple[int, ...], table: int, line: int) -> int:
         """Record a table lookup; returns the labels of its result."""
@@ -328,8 +344,10 @@ class Machine:
 
     def _write_cell(self, cell: Value, labels: int, line: int) -> None:
         learned = labels & self.labels.mask(Token, Activation, Score)
-        if learned:
+        if learned & self.labels.mask(Score):
             self.update(cell, "write", labels, line)
+        elif learned:
+            self.fit(cell, learned, line)
         cell.labels |= labels & ~self.labels.mask(Token, Activation, Score, Depends)
 
     def trainable(self, value: Value) -> int:

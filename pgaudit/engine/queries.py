@@ -32,6 +32,8 @@ class Order(StrEnum):
 
     FITTED = "fitted"
     """A tensor made by the evaluation was fitted on them (SLOT)."""
+    CALIBRATED = "calibrated"
+    """Statistics of them went into the weights (a quantiser's calibration)."""
     COUNTED = "counted"
     """A table had counted them (a cache built in an earlier pass)."""
     LATER_EPOCH = "later epoch"
@@ -136,6 +138,8 @@ def order_of(walk: Walk, hit: StateBeforeScore) -> Order:
     score, update, _ = hit
     if update.what == "count":
         return Order.COUNTED
+    if update.what == "fit":
+        return Order.CALIBRATED
     if update.fresh:
         return Order.FITTED
     shared = {loop[:2] for loop in score.place.loops} & {loop[:2] for loop in update.place.loops}
@@ -149,6 +153,14 @@ def order_of(walk: Walk, hit: StateBeforeScore) -> Order:
         for earlier in walk.scores
     )
     return Order.LATER_EPOCH if scored_before else Order.IN_LOOP
+
+
+def calibrated_on_training(walk: Walk, report: ReportEvent) -> Iterator[StateBeforeScore]:
+    """Reported scores of weights that were set from statistics of training tokens."""
+    for score in scores_of(walk, report.labels):
+        for update in updates_behind(walk, score.state) if _evaluates(walk, score) else ():
+            if update.what == "fit" and any(a.origin == "train" for a in walk.labels.addresses(update.uses)):
+                yield StateBeforeScore(score, update, Overlap.DISJOINT)
 
 
 def updates_behind(walk: Walk, labels: int) -> list[UpdateEvent]:

@@ -33,6 +33,8 @@ class Walk:
     """What could not be followed, with the first place."""
     skipped: Sequence[Skipped]
     """Blocks that the code's own off-defaults keep from running."""
+    limits: Mapping[Spot, float]
+    """Comparisons of a clock with a known number, in seconds, by place."""
     steps: int
 
     @property
@@ -42,7 +44,7 @@ class Walk:
 
     @property
     def updates(self) -> list[UpdateEvent]:
-        """State changes that used evaluation tokens, in order."""
+        """State changes, in order."""
         return [event for event in self.events if isinstance(event, UpdateEvent)]
 
     @property
@@ -77,4 +79,4 @@ def walk(
         m.problem("the walk was cut off after its step budget")
     except RecursionError:
         m.problem("the walk was cut off: nested too deeply")
-    return Walk(m.labels, m.events, m.read, m.problems, tuple(m.skipped.values()), m.steps)
+    return Walk(m.labels, m.events, m.read, m.problems, tuple(m.skipped.values()), m.limits, m.steps)

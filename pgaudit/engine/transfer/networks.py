@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pgaudit.engine.calls import Arguments, call, opaque
-from pgaudit.engine.labels import Depends, Iteration
+from pgaudit.engine.labels import Activation, Depends, Iteration, Score, Token
 from pgaudit.engine.machine import Machine
 from pgaudit.engine.transfer.builtins import first
 from pgaudit.engine.values import (
@@ -13,14 +13,18 @@ from pgaudit.engine.values import (
     Data,
     External,
     Function,
+    Instance,
     Mapping,
     Method,
+    Native,
     Network,
     Optimizer,
     Sequence,
     Value,
 )
 
+MOST_HOOKS = 4
+"""Hooks of one network that are called: they are alike, one per layer."""
 LOSSES = {"CrossEntropyLoss": "cross_entropy", "NLLLoss": "nll_loss"}
 ITSELF = frozenset(
     {
@@ -91,9 +95,27 @@ def _state_dict(m: Machine, network: Network, args: Arguments, line: int) -> Val
 
 def _load(m: Machine, network: Network, args: Arguments, line: int) -> Value:
     labels = m.union(args.all()) & ~m.labels.mask(Iteration)
+    learned = labels & m.labels.mask(Token, Activation, Score)
     own = m.labels.bit(Depends(id(network)))
-    network.labels = own | labels | (network.labels if m.uncertain else 0)
+    network.labels = own | labels & ~learned | (network.labels if m.uncertain else 0)
+    if learned:
+        m.fit(network, learned, line)
     return Data()
+
+
+def register_hook(m: Machine, cell: Network, args: Arguments) -> Value:
+    """``register_forward_hook(fn)``: a handle that can remove it."""
+    hook = args.get(0, "hook")
+    hooks = m.hooks.setdefault(id(cell), [])
+    if hook is not None and len(hooks) < MOST_HOOKS:
+        hooks.append(hook)
+
+    def remove(given: Arguments) -> Value:
+        if hook in hooks and not m.uncertain:
+            hooks.remove(hook)
+        return Const(None)
+
+    return Instance(None, {"remove": Native(remove)})
 
 
 def _zero_grad(m: Machine, network: Network, args: Arguments, line: int) -> Value:
@@ -102,6 +124,8 @@ def _zero_grad(m: Machine, network: Network, args: Arguments, line: int) -> Valu
 
 
 METHODS: dict[str, Callable[[Machine, Network, Arguments, int], Value]] = {
+    "register_forward_hook": lambda m, network, args, line: register_hook(m, network, args),
+    "register_forward_pre_hook": lambda m, network, args, line: register_hook(m, network, args),
     "modules": lambda m, network, args, line: Sequence("list", [], network),
     "state_dict": _state_dict,
     "load_state_dict": _load,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pgaudit.engine.calls import Arguments, call
-from pgaudit.engine.labels import Unset
+from pgaudit.engine.labels import Clock, Unset
 from pgaudit.engine.machine import Machine, Setting
 from pgaudit.engine.transfer.builtins import first, nothing
 from pgaudit.engine.transfer.strings import text_of
@@ -151,7 +151,7 @@ def _checkpoint(m: Machine, args: Arguments, line: int) -> Value:
 
 
 def _clock(m: Machine, args: Arguments, line: int) -> Value:
-    return Data(scalar=True)
+    return Data(m.labels.bit(Clock()), scalar=True)
 
 
 def _number(value: object) -> Callable[[Machine, Arguments, int], Value]:

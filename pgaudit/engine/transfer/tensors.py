@@ -10,7 +10,8 @@ from pgaudit.engine.indexing import read as read_index
 from pgaudit.engine.labels import Depends, Iteration, Score, Token
 from pgaudit.engine.machine import Machine
 from pgaudit.engine.transfer import files
-from pgaudit.engine.values import Const, Data, Function, Method, Sequence, Value
+from pgaudit.engine.transfer.networks import register_hook
+from pgaudit.engine.values import Const, Data, Function, Method, Network, Sequence, Value
 
 VIEWS = frozenset({
     "view", "reshape", "squeeze", "unsqueeze", "flatten", "transpose", "permute", "t", "ravel", "view_as", "numpy",
@@ -28,6 +29,7 @@ SELECTIONS = frozenset(
 )
 SHAPE_ATTRIBUTES = frozenset({"shape", "ndim", "dtype", "device", "nbytes", "itemsize", "is_cuda", "is_floating_point"})
 VIEW_ATTRIBUTES = frozenset({"data", "T", "mT", "flat", "real"})
+HOOKS = frozenset({"register_forward_hook", "register_forward_pre_hook"})
 SCATTERS = {"scatter_add_": 1, "scatter_": 1, "scatter_reduce_": 1, "index_add_": 1, "index_put_": 0, "put_": 0}
 """Methods that write at given places, and which argument the places are."""
 STRONG = frozenset({"zero_", "fill_", "copy_"})
@@ -61,6 +63,8 @@ def call_method(m: Machine, receiver: Data, name: str, args: Arguments, line: in
         return Data(scalar=True)
     if name in SELECTIONS:
         return Data(m.content(receiver) & m.labels.mask(Score))
+    if name in HOOKS and isinstance(receiver.cell, Network):
+        return register_hook(m, receiver.cell, args)
     special = SPECIAL.get(name)
     if special is not None:
         return special(m, receiver, args, line)
