@@ -68,4 +68,24 @@ class ReportEvent:
     labels: int
 
 
-Event = ScoreEvent | UpdateEvent | LookupEvent | ReportEvent
+@dataclass(slots=True)
+class ChoiceEvent:
+    """Scores were compared, or the smaller of two was taken."""
+
+    number: int
+    place: Place
+    sides: tuple[int, int]
+    """Score and lookup labels of each side."""
+
+
+@dataclass(slots=True)
+class StackEvent:
+    """Alternatives were put side by side."""
+
+    number: int
+    place: Place
+    parts: tuple[int, ...]
+    """Labels of each."""
+
+
+Event = ScoreEvent | UpdateEvent | LookupEvent | ChoiceEvent | StackEvent | ReportEvent

@@ -8,7 +8,7 @@ from typing import Any
 
 from pgaudit.engine import calls, indexing
 from pgaudit.engine.iteration import elements
-from pgaudit.engine.labels import Clock, Iteration, Lookup, Score, Unset
+from pgaudit.engine.labels import Clock, Decided, Iteration, Lookup, Score, Unset
 from pgaudit.engine.machine import Machine, each
 from pgaudit.engine.transfer.strings import join_text, text_of
 from pgaudit.engine.values import (
@@ -258,7 +258,7 @@ def _compare(m: Machine, node: ir.Compare) -> Value:
     labels = unset = 0
     for op, right_node in zip(node.ops, node.rights, strict=True):
         right = evaluate(m, right_node)
-        labels |= _compared(m, left, right)
+        labels |= _compared(m, left, right) | m.choose(left, right, node.line)
         unset |= (left.labels | right.labels) & m.labels.mask(Unset)
         answers.append(_compare_pair(m, op, left, right))
         _note_limit(m, left, right, node.line)
@@ -349,7 +349,7 @@ def _conditional(m: Machine, node: ir.Conditional) -> Value:
     m.uncertain += 1
     body, orelse = evaluate(m, node.body), evaluate(m, node.orelse)
     m.uncertain -= 1
-    return join(body, orelse)
+    return m.tagged(join(body, orelse), test.labels & m.labels.mask(Decided))
 
 
 def _sequence(m: Machine, node: ir.Sequence) -> Value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgaudit.engine.labels import Activation, Depends, Token
+from pgaudit.engine.labels import Activation, Decided, Depends, Stacked, Token
 from pgaudit.engine.linear import ZERO, Linear
 from pgaudit.engine.machine import Machine
 from pgaudit.engine.values import (
@@ -206,6 +206,8 @@ def _moved(m: Machine, base: Data, index: list[Part]) -> Data:
             if start is None and isinstance(part, Data):
                 start = ZERO  # a mask or an index list: elements keep their alignment
     own = base.labels if base.cell is None else base.labels & ~m.labels.mask(Depends)
+    if any(isinstance(part, Const) for part in index):
+        own &= ~m.labels.mask(Stacked)
     result = Data(m.narrow(own, start, end, tags), base=base, cell=base.cell, text=base.text)
     result.table = base.table
     if base.linear is not None and not scalar:
@@ -249,7 +251,8 @@ def store(m: Machine, base: Value, index: list[Part], value: Value, line: int) -
         keys = [part for part in index if isinstance(part, Value)]
         addressed = m.union(keys) & m.labels.mask(Token)
         number = isinstance(value, Const) or (isinstance(value, Data) and value.scalar)
-        m.write(base, m.content(value), line, address=number)
+        chosen = m.union(keys) & m.labels.mask(Decided)
+        m.write(base, m.content(value) | chosen, line, address=number)
         if addressed and isinstance(base, Data):
             count(m, base, addressed | m.content(value), line)
 

@@ -73,15 +73,37 @@ class Unset(NamedTuple):
     setting: str
 
 
+class Decided(NamedTuple):
+    """Chosen by a comparison of scores."""
+
+    event: int
+
+
+class Stacked(NamedTuple):
+    """One of the alternatives that a stack event put side by side."""
+
+    event: int
+
+
+class Mixed(NamedTuple):
+    """A sum over the alternatives of a stack event."""
+
+    event: int
+
+
 class Clock(NamedTuple):
     """Read from a clock."""
 
 
-Label = Iteration | Token | Activation | Score | Update | Lookup | Depends | Artifact | Unset | Clock
-Kind = TypeVar("Kind", Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset, Clock)
+Label = Iteration | Token | Activation | Score | Update | Lookup | Depends | Artifact | Unset | Decided | Stacked | Mixed | Clock
+Kind = TypeVar(
+    "Kind", Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset, Decided, Stacked, Mixed, Clock
+)
 
 
-KINDS = (Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset, Clock)
+KINDS = (
+    Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset, Decided, Stacked, Mixed, Clock
+)  # fmt: skip
 
 
 class LabelTable:

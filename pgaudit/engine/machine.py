@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pgaudit.engine.events import Event, LookupEvent, Place, ReportEvent, ScoreEvent, Spot, UpdateEvent
+from pgaudit.engine.events import (
+    ChoiceEvent,
+    Event,
+    LookupEvent,
+    Place,
+    ReportEvent,
+    ScoreEvent,
+    Spot,
+    StackEvent,
+    UpdateEvent,
+)
 from pgaudit.engine.labels import (
     Activation,
+    Decided,
     Depends,
     Iteration,
     LabelTable,
     Lookup,
     Score,
+    Stacked,
     Token,
     Unset,
     Update,
@@ -41,6 +53,8 @@ MAX_ADDRESSES = 128
 """A value that depends on more slices than this keeps them as they are when it is sliced again."""
 TRAINING_DATA = "train"
 """Origin of tokens whose place in the stream never matters."""
+LEAST_STACK = 2
+"""Fewer values are no alternatives."""
 LEAST_MILLISECONDS = 10_000
 """A larger limit of elapsed time is meant in milliseconds: no phase of the challenge lasts hours."""
 MAX_DEPTH = 40
@@ -121,6 +135,8 @@ class Machine:
     """Depth of enclosing loops of which not every iteration is walked."""
     uncertain: int = 0
     """Depth of enclosing branches that may not be taken."""
+    control: int = 0
+    """Choices that the enclosing branches rest on."""
     handlers: int = 0
     """Depth of enclosing ``try`` statements with handlers."""
     steps: int = 0
@@ -310,6 +326,25 @@ class Machine:
         kept = table & ~self.labels.mask(Token, Activation, Iteration)
         return self.labels.bit(Lookup(number)) | kept
 
+    def choose(self, left: Value, right: Value, line: int) -> int:
+        """Record that ``left`` and ``right`` are compared, if scores are involved; returns the labels of the answer."""
+        kept = self.labels.mask(Score, Lookup)
+        sides = self.content(left) & kept, self.content(right) & kept
+        if not self.loops or not (sides[0] | sides[1]) & self.labels.mask(Score):
+            return 0
+        number = len(self.events)
+        self.events.append(ChoiceEvent(number, self.place(line), sides))
+        return self.labels.bit(Decided(number))
+
+    def stack(self, values: list[Value], line: int) -> int:
+        """Record that ``values`` are put side by side, if scores are among them; returns the label of each."""
+        parts_ = tuple(self.content(value) for value in values)
+        if len(parts_) < LEAST_STACK or not any(part & self.labels.mask(Score) for part in parts_):
+            return 0
+        number = len(self.events)
+        self.events.append(StackEvent(number, self.place(line), parts_))
+        return self.labels.bit(Stacked(number))
+
     def report(self, template: str, labels: int, line: int) -> None:
         """Record something printed."""
         self.events.append(ReportEvent(len(self.events), self.place(line), template, labels))
@@ -323,6 +358,7 @@ class Machine:
         """
         if not address:
             labels &= ~self.labels.mask(Iteration)
+        labels |= self.control
         seen: set[int] = set()
         pending = [target]
         while pending:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
-from pgaudit.engine.events import LookupEvent, ReportEvent, ScoreEvent, UpdateEvent
-from pgaudit.engine.labels import Activation, Iteration, Lookup, Score, Token, Update
+from pgaudit.engine.events import ChoiceEvent, Event, LookupEvent, ReportEvent, ScoreEvent, StackEvent, UpdateEvent
+from pgaudit.engine.labels import Activation, Decided, Iteration, Lookup, Mixed, Score, Token, Update
 from pgaudit.engine.linear import Linear, distance
 from pgaudit.engine.walk import Walk
 
@@ -155,6 +155,52 @@ def order_of(walk: Walk, hit: StateBeforeScore) -> Order:
     return Order.LATER_EPOCH if scored_before else Order.IN_LOOP
 
 
+class Choice(NamedTuple):
+    """A reported value that was chosen by comparing scores of the same tokens."""
+
+    choice: ChoiceEvent
+    score: ScoreEvent
+    oracle: bool
+    """Both sides score the tokens: the better of two is kept. Otherwise one score is held against something else."""
+
+
+def choices(walk: Walk, report: ReportEvent) -> Iterator[Choice]:
+    """Choices behind the reported score that rest on scores of the iteration in which they are made (C1).
+
+    A comparison of totals after the loop (the best of several runs, early stopping) is a choice of another kind.
+    """
+    for label in walk.labels.of(report.labels, Decided):
+        event = walk.events[label.event]
+        assert isinstance(event, ChoiceEvent)
+        left, right = ([s for s in scores_of(walk, side) if _made_with(s, event)] for side in event.sides)
+        found = [score for score in (*left, *right) if _evaluates(walk, score)]
+        if found:
+            yield Choice(event, found[0], bool(left and right))
+
+
+def _made_with(score: ScoreEvent, choice: ChoiceEvent) -> bool:
+    """Both happened in the same iteration of every loop around the score."""
+    return bool(score.place.loops) and score.place.loops == choice.place.loops[: len(score.place.loops)]
+
+
+class UnscoredPart(NamedTuple):
+    """A mixture one part of which is no probability of the scored token."""
+
+    stack: StackEvent
+    score: ScoreEvent
+
+
+def unscored_parts(walk: Walk, report: ReportEvent) -> Iterator[UnscoredPart]:
+    """Mixtures behind the reported score that add up scores and something that the network says of no token (C2)."""
+    plain = walk.labels.mask(Score, Lookup, Token)
+    for label in walk.labels.of(report.labels, Mixed):
+        event = walk.events[label.event]
+        assert isinstance(event, StackEvent)
+        scores = [score for part in event.parts for score in scores_of(walk, part) if _evaluates(walk, score)]
+        if scores and any(part & walk.labels.mask(Activation) and not part & plain for part in event.parts):
+            yield UnscoredPart(event, scores[0])
+
+
 def calibrated_on_training(walk: Walk, report: ReportEvent) -> Iterator[StateBeforeScore]:
     """Reported scores of weights that were set from statistics of training tokens."""
     for score in scores_of(walk, report.labels):
@@ -300,6 +346,37 @@ def _newest(token: Token, others: Iterable[Token]) -> bool:
         if not (gap or 0) > 0 and not (apart and not gap):
             return False
     return True
+
+
+class Rescored(NamedTuple):
+    """A lookup behind the reported score in a table that had counted tokens after they were scored once."""
+
+    score: ScoreEvent
+    update: UpdateEvent
+    lookup: LookupEvent
+
+
+def rescored(walk: Walk, report: ReportEvent) -> Iterator[Rescored]:
+    """Lookups behind the reported score in tables that another loop had filled with tokens already scored (C4).
+
+    A table that is filled with the prefix of the stream before anything is scored has no earlier score of its own.
+    """
+    counted = [score for score in scores_of(walk, report.labels) if _evaluates(walk, score)]
+    for lookup in lookups_behind(walk, report):
+        for update in updates_behind(walk, lookup.table):
+            if update.what != "count" or update.number > lookup.number or _share_loop(update, lookup):
+                continue
+            if not any(a.origin != "train" for a in walk.labels.addresses(update.uses)):
+                continue
+            earlier = [score for score in walk.scores if score.number < update.number and _share_loop(score, update)]
+            earlier += [s for s in counted if s.number < update.number and not _share_loop(s, lookup)]
+            if evaluated := [score for score in earlier if _evaluates(walk, score)]:
+                yield Rescored(evaluated[0], update, lookup)
+
+
+def _share_loop(one: Event, other: Event) -> bool:
+    """Did both happen in one execution of a loop?"""
+    return bool({loop[:2] for loop in one.place.loops} & {loop[:2] for loop in other.place.loops})
 
 
 def _scored_positions(walk: Walk, report: ReportEvent) -> Iterator[Token]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pgaudit.engine import calls, indexing
 from pgaudit.engine.expressions import binary, decided, evaluate, index_parts, truth
 from pgaudit.engine.iteration import elements
-from pgaudit.engine.labels import Iteration
+from pgaudit.engine.labels import Decided, Iteration
 from pgaudit.engine.machine import Frame, Machine
 from pgaudit.engine.values import (
     Class,
@@ -171,7 +171,22 @@ def _if(m: Machine, node: ir.If) -> Outcome:
         if outcome == "return":
             m.frame.returns[-1] = decided(m, test, m.frame.returns[-1])
         return outcome
-    return branch(m, [lambda: run(m, node.body), lambda: run(m, node.orelse)])
+    return _chosen(m, test, lambda: branch(m, [lambda: run(m, node.body), lambda: run(m, node.orelse)]))
+
+
+def _chosen(m: Machine, test: Value, enter: Callable[[], Outcome]) -> Outcome:
+    """Run a branch; what it changes depends on the scores that its test compared."""
+    control = test.labels & m.labels.mask(Decided)
+    if not control:
+        return enter()
+    before, outer = m.frame.env, m.control
+    m.control |= control
+    outcome = enter()
+    m.control = outer
+    for name, value in m.frame.env.items():
+        if before.get(name) is not value:
+            m.frame.env[name] = m.tagged(value, control)
+    return outcome
 
 
 def branch(m: Machine, arms: list[Callable[[], Outcome]]) -> Outcome:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pgaudit.engine.calls import Arguments, cells_of
 from pgaudit.engine.indexing import Bounds, count
 from pgaudit.engine.indexing import read as read_index
-from pgaudit.engine.labels import Depends, Iteration, Token
+from pgaudit.engine.labels import Depends, Iteration, Mixed, Stacked, Token
 from pgaudit.engine.linear import ZERO
 from pgaudit.engine.machine import Machine
 from pgaudit.engine.transfer.builtins import copied, first, nothing, size
@@ -59,7 +59,7 @@ def concatenate(m: Machine, args: Arguments, line: int) -> Value:
     value = args.get(0, "tensors")
     if isinstance(value, Sequence):
         items = value.store.items + ([value.store.rest] if value.store.rest is not None else [])
-        labels = m.union(items)
+        labels = m.union(items) | m.stack(value.store.items, line)
         base = items[0] if len(items) == 1 else None
         return Data(labels, base=base)
     return Data(m.content(value))
@@ -177,6 +177,22 @@ def _meshgrid(m: Machine, args: Arguments, line: int) -> Value:
     return Sequence("tuple", [Data(m.content(arg)) for arg in args.positional])
 
 
+def summed(m: Machine, args: Arguments, line: int) -> Value:
+    """``logsumexp``: a sum over alternatives, if they were stacked."""
+    labels = m.content(args.get(0, "input"))
+    mixed = sum(m.labels.bit(Mixed(label.event)) for label in m.labels.of(labels, Stacked))
+    return Data(labels & ~m.labels.mask(Iteration) | mixed)
+
+
+def smaller(m: Machine, args: Arguments, line: int) -> Value:
+    """``minimum(a, b)``: a choice between scores."""
+    left, right = args.get(0, "input"), args.get(1, "other")
+    result = same_address(m, args, line)
+    if left is not None and right is not None:
+        result.labels |= m.choose(left, right, line)
+    return result
+
+
 def _logits_only(m: Machine, args: Arguments, line: int) -> Value:
     value = args.get(0, "input")
     return Data(m.content(value))
@@ -184,7 +200,7 @@ def _logits_only(m: Machine, args: Arguments, line: int) -> Value:
 
 _NEW = ("zeros", "ones", "empty", "full", "rand", "randn", "randint", "randperm", "eye", "zeros_like", "ones_like",
         "empty_like", "full_like", "rand_like", "randn_like", "normal", "linspace", "tril", "triu", "full_like")  # fmt: skip
-_ELEMENTWISE = ("abs", "exp", "log", "log1p", "log2", "expm1", "sqrt", "square", "neg", "clip", "clamp", "maximum", "minimum",
+_ELEMENTWISE = ("abs", "exp", "log", "log1p", "log2", "expm1", "sqrt", "square", "neg", "clip", "clamp", "maximum",
                 "float32", "float64", "int64", "int32", "uint64", "uint32", "uint16", "int16", "bitwise_xor",
                 "bitwise_and", "remainder", "sigmoid", "tanh", "nan_to_num", "ascontiguousarray", "asarray", "array",
                 "atleast_1d", "round", "power", "mod", "mul", "add", "sub", "div", "as_tensor")  # fmt: skip
@@ -227,7 +243,11 @@ FUNCTIONS: dict[str, Transfer] = {
     "torch.log_softmax": _logits_only,
     "torch.nn.functional.softmax": _logits_only,
     "torch.nn.functional.log_softmax": _logits_only,
-    "torch.logsumexp": _logits_only,
+    "torch.logsumexp": summed,
+    "scipy.special.logsumexp": summed,
+    "torch.minimum": smaller,
+    "numpy.minimum": smaller,
+    "torch.fmin": smaller,
     "torch.split": _split,
     "torch.chunk": _split,
     "torch.broadcast_tensors": _split,

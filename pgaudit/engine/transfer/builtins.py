@@ -181,7 +181,10 @@ def _min_max(pick: Callable[..., int]) -> Callable[[Machine, Arguments, int], Va
         constants = [v.value for v in args.positional if isinstance(v, Const) and isinstance(v.value, int | float)]
         if len(constants) == len(args.positional) > 1:
             return Const(pick(constants), m.union(args.positional))
-        return _extreme(m, args, line)
+        result = _extreme(m, args, line)
+        if pick is min and len(args.positional) == 2:  # noqa: PLR2004 -- the smaller of two
+            result.labels |= m.choose(*args.positional, line)
+        return result
 
     return choose
 

@@ -10,6 +10,7 @@ from pgaudit.engine.indexing import read as read_index
 from pgaudit.engine.labels import Depends, Iteration, Score, Token
 from pgaudit.engine.machine import Machine
 from pgaudit.engine.transfer import files
+from pgaudit.engine.transfer.arrays import smaller, summed
 from pgaudit.engine.transfer.networks import register_hook
 from pgaudit.engine.values import Const, Data, Function, Method, Network, Sequence, Value
 
@@ -168,6 +169,14 @@ def _format(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
     return Data(m.content(receiver) | m.union(args.all()), scalar=True, text=receiver.text or "\0")
 
 
+def _summed(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
+    return summed(m, Arguments([receiver], {}), line)
+
+
+def _smaller(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
+    return smaller(m, Arguments([receiver, *args.positional], {}), line) if args.positional else _view(m, receiver)
+
+
 def _write_text(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
     return files.written(m, args, line)
 
@@ -181,6 +190,8 @@ SPECIAL: dict[str, Callable[[Machine, Data, Arguments, int], Value]] = {
     "index_select": _index_select,
     "take": _take,
     "narrow": _narrow,
+    "logsumexp": _summed,
+    "minimum": _smaller,
     "split": _split,
     "chunk": _split,
     "unbind": _split,

@@ -1,0 +1,74 @@
+"""Whether or how much a second predictor is mixed in depends on the token that is being scored.
+
+## What it flags
+A reported score on whose path a comparison decides, with a score of the very token on one side: a cache that is used only where
+the model's loss on the realised token is high, or only where the cache already knows that token.
+
+## Why it is illegal
+The mixing weight has to be fixed before the token is seen. A gate that opens for the realised token gives that token the larger
+of two probabilities and leaves the others what they had: together they add up to more than one.
+
+## How it decides
+The script is walked under the effective configuration. A comparison of scores leaves its mark on whatever it selects. A finding
+needs such a mark on the reported score, where one side scores tokens of the iteration in which the comparison is made and the
+other side is no score of them (that is `mixing/oracle`).
+
+## Known limits
+Gates in C and C++ are followed only where the code is walked.
+
+## How to fix
+Gate on what is known before the token: the entropy of the model, the counts of the context, the largest probability over the
+whole vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pgaudit.engine.queries import choices
+from pgaudit.evidence.evidence import Evidence
+from pgaudit.evidence.run import Run
+from pgaudit.finding import Finding, Gap
+from pgaudit.judging import Hit, judge
+from pgaudit.rule import Rule, Ruling, Strength
+
+RULE = Rule.declare(
+    __file__,
+    __doc__,
+    mechanism="target-aware-gate",
+    leads_to="illegal",
+    conditions=("C1", "C2"),
+    rulings=(
+        Ruling(
+            Strength.MAINTAINER,
+            "cocohearts",
+            "2026-05-02",
+            "#2041",
+            "Gates that are opened by the token being scored break C1.",
+        ),
+        Ruling(
+            Strength.MAINTAINER,
+            "valerio-oai",
+            "2026-03-25",
+            "#659",
+            "A predictor has to commit to one rule before it sees the token.",
+        ),
+    ),
+)
+
+
+def check(evidence: Evidence) -> Iterator[Finding | Gap]:
+    """Ask for reported values that a comparison with a score of the same tokens selected."""
+    yield from judge(RULE, evidence, _hits)
+
+
+def _hits(run: Run) -> Iterator[Hit]:
+    for choice in choices(run.walk, run.score) if run.score else ():
+        if not choice.oracle and run.score:
+            steps = (
+                run.step(choice.score, "a token is scored here"),
+                *run.entered(choice.choice.place, after=choice.score.place),
+                run.step(choice.choice, "that score decides here what is counted"),
+                run.step(run.score, "the score is printed here"),
+            )
+            yield Hit("the score of the realised token decides how it is scored", run.at(choice.choice.place.spot), steps)
