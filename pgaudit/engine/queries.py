@@ -235,7 +235,7 @@ def overlap_of(walk: Walk, uses: int, label: Score, score: ScoreEvent) -> Overla
         for target in targets:
             if _ends_before(used, target, label):
                 continue
-            strongest = max(strongest, _compare(used, target))
+            strongest = max(strongest, _compare(walk, used, target))
             if strongest is Overlap.SAME:
                 return strongest
     return strongest
@@ -265,21 +265,24 @@ def _ends_before(used: Token | Activation, target: Token, scored: Score) -> bool
     return gap is not None and gap >= 0
 
 
-def _compare(used: Token | Activation, target: Token) -> Overlap:
+def _compare(walk: Walk, used: Token | Activation, target: Token) -> Overlap:
     if "train" in (used.origin, target.origin):
         return Overlap.DISJOINT
     mine, theirs = _by_loop(used.tags), _by_loop(target.tags)
     shared = mine.keys() & theirs.keys()
     if any(not mine[loop] & theirs[loop] for loop in shared):
         return Overlap.DISJOINT
-    return Overlap.SAME if shared or (not mine and not theirs) else Overlap.MAY
+    # Positions gathered from several iterations say nothing about any one of them, nor does a loop walked only once.
+    telling = shared & walk.loops_told_apart
+    same = bool(telling) and all(len(mine[loop]) == len(theirs[loop]) == 1 for loop in telling)
+    return Overlap.SAME if same or (not mine and not theirs) else Overlap.MAY
 
 
 def _same_targets(walk: Walk, one: ScoreEvent, other: ScoreEvent) -> bool:
     """Do two scores share a slice?"""
     theirs = walk.labels.of(other.targets, Token)
     return any(
-        _compare(mine, target) is Overlap.SAME for mine in walk.labels.of(one.targets, Token) for target in theirs
+        _compare(walk, mine, target) is Overlap.SAME for mine in walk.labels.of(one.targets, Token) for target in theirs
     )
 
 

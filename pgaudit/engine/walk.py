@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from pgaudit.engine.events import Event, LookupEvent, ReportEvent, ScoreEvent, Spot, UpdateEvent
-from pgaudit.engine.labels import LabelTable
+from pgaudit.engine.labels import Iteration, LabelTable
 from pgaudit.engine.machine import BudgetExceeded, Machine, Setting, Skipped
 from pgaudit.engine.statements import run
 from pgaudit.engine.values import Const
@@ -21,7 +23,7 @@ PROCESS_GROUP = {
 """The run that counts is one of 8 processes; rank 0 prints the score."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Walk:
     """What the engine saw."""
 
@@ -36,6 +38,12 @@ class Walk:
     limits: Mapping[Spot, float]
     """Comparisons of a clock with a known number, in seconds, by place."""
     steps: int
+
+    @cached_property
+    def loops_told_apart(self) -> frozenset[int]:
+        """Loops of which more than one iteration left labels."""
+        positions = Counter(label.loop for label in self.labels.of(self.labels.mask(Iteration), Iteration))
+        return frozenset(loop for loop, count in positions.items() if count > 1)
 
     @property
     def scores(self) -> list[ScoreEvent]:

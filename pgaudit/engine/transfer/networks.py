@@ -95,9 +95,10 @@ def _state_dict(m: Machine, network: Network, args: Arguments, line: int) -> Val
 
 def _load(m: Machine, network: Network, args: Arguments, line: int) -> Value:
     labels = m.union(args.all()) & ~m.labels.mask(Iteration)
-    learned = labels & m.labels.mask(Token, Activation, Score)
+    learned = labels & m.labels.mask(Token, Activation)
     own = m.labels.bit(Depends(id(network)))
-    network.labels = own | labels & ~learned | (network.labels if m.uncertain else 0)
+    # A score in a checkpoint is a number beside the weights: it is no part of them.
+    network.labels = own | labels & ~(learned | m.labels.mask(Score)) | (network.labels if m.uncertain else 0)
     if learned:
         m.fit(network, learned, line)
     return Data()
