@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
 
 from pgaudit.engine.events import (
@@ -126,6 +127,8 @@ class Machine:
     """Command line options of the run, by option name without dashes."""
     sibling: Callable[[str], ir.Module | None]
     """The module of a name that lies beside the script."""
+    foreign: Callable[[], Many[ir.Module]] = tuple
+    """The sources in C and C++ that are shipped or embedded."""
     labels: LabelTable = field(default_factory=LabelTable)
     events: list[Event] = field(default_factory=list)
     frame: Frame = field(default_factory=lambda: Frame("__main__"))

@@ -72,12 +72,14 @@ def walk(
     environment: Mapping[str, Setting] | None = None,
     arguments: Mapping[str, Setting] | None = None,
     sibling: Callable[[str], ir.Module | None] = lambda name: None,
+    foreign: Callable[[], Sequence[ir.Module]] = tuple,
 ) -> Walk:
     """Walk a lowered script as one of 8 processes under the given configuration.
 
-    ``sibling`` gives the lowered module of a name that lies beside the script.
+    ``sibling`` gives the lowered module of a name that lies beside the script, ``foreign`` the sources in C and C++ that
+    come with it.
     """
-    m = Machine(PROCESS_GROUP | dict(environment or {}), arguments or {}, sibling)
+    m = Machine(PROCESS_GROUP | dict(environment or {}), arguments or {}, sibling, foreign)
     m.frame.env["__name__"] = Const("__main__")
     m.frame.env["__file__"] = Const("train_gpt.py")
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -16,7 +16,7 @@ from pgaudit.evidence.scripts import main_script, python_files
 from pgaudit.evidence.sizes import Sizes, measure
 from pgaudit.finding import Gap, Location
 from pgaudit.policy import Edition
-from pgaudit.source.script import Script
+from pgaudit.source.script import Layer, Script
 from pgaudit.submission import File, Submission, UnreadableFile
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+FOREIGN = (".c", ".cc", ".cpp", ".cxx", ".cu")
 SCORE_TOLERANCE = 6e-5
 """Bits per byte: claims are rounded to four decimals or more."""
 
@@ -116,7 +117,15 @@ class Evidence:
         if not lines and log and log.final:
             lines = (log.final.location.text,)
         witness = Witness(shown.path, lambda: self.scored_log_lines) if shown else None
-        return run_script(self.main, configuration, self._sibling_script, lines, witness)
+        return run_script(self.main, configuration, self._sibling_script, self._foreign_sources, lines, witness)
+
+    def _foreign_sources(self) -> Iterator[Layer]:
+        """The sources in C and C++ that are shipped, and those that the scripts carry in strings."""
+        for path, file in self.submission.files.items():
+            if path.endswith(FOREIGN) and (text := self._read(_text, file)) is not None:
+                yield Layer(path, text, language="c")
+        if self.main is not None:
+            yield from self.main.embedded
 
     def _sibling_script(self, path: str) -> Script | None:
         folder = self.main.body.path.rpartition("/")[0] if self.main else ""
@@ -183,6 +192,10 @@ def _claimed_scores(claims: Claims) -> list[float]:
     stated = [claims.get("val_bpb"), *claims.per_seed("val_bpb").values()]
     scores = [number(claim.value) for claim in stated if claim]
     return [score for score in scores if score is not None]
+
+
+def _text(file: File) -> str:
+    return file.data.decode("utf-8", "replace")
 
 
 def _content(file: File) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import takewhile
 
 from pgaudit.engine.events import Event, Place, ReportEvent, Spot
@@ -76,6 +76,7 @@ def run_script(
     script: Script,
     configuration: Configuration,
     sibling: Callable[[str], Script | None],
+    foreign: Callable[[], Iterable[Layer]],
     score_lines: Iterable[str],
     witness: Witness | None = None,
 ) -> Run | None:
@@ -102,8 +103,22 @@ def run_script(
         modules[name] = lower(layer.parsed.module, name)
         return modules[name]
 
+    @cache
+    def libraries() -> tuple[ir.Module, ...]:
+        from pgaudit.program.native import lower_native
+
+        sources = {str(layer.at(None)): layer for layer in foreign()}
+        layers.update(sources)
+        return tuple(lower_native(layer.text, name) for name, layer in sources.items())
+
     def walk_with(chosen: Configuration) -> Walk:
-        return walk(modules[MAIN], environment=chosen.environment, arguments=chosen.arguments, sibling=find)
+        return walk(
+            modules[MAIN],
+            environment=chosen.environment,
+            arguments=chosen.arguments,
+            sibling=find,
+            foreign=libraries,
+        )
 
     seen = walk_with(configuration)
     for _ in range(MOST_ROUNDS if witness else 0):

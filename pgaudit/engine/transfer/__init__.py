@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pgaudit.engine.calls import Arguments, cells_of, opaque
 from pgaudit.engine.labels import Iteration
 from pgaudit.engine.machine import Machine
-from pgaudit.engine.transfer import arrays, builtins, containers, files, networks, runtime, tensors
+from pgaudit.engine.transfer import arrays, builtins, containers, files, foreign, networks, runtime, tensors
 from pgaudit.engine.values import (
     Class,
     Const,
@@ -32,6 +32,7 @@ FUNCTIONS: dict[str, Transfer] = {
     **files.FUNCTIONS,
     **runtime.FUNCTIONS,
     **networks.FUNCTIONS,
+    **foreign.FUNCTIONS,
 }
 PURE_PACKAGES = ("torch.", "numpy.", "math.", "builtins.", "itertools.", "random.", "statistics.", "scipy.")
 ALIASES = {"np.": "numpy.", "torch.Tensor.": "torch."}

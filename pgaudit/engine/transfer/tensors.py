@@ -16,7 +16,7 @@ from pgaudit.engine.values import Const, Data, Function, Method, Network, Sequen
 
 VIEWS = frozenset({
     "view", "reshape", "squeeze", "unsqueeze", "flatten", "transpose", "permute", "t", "ravel", "view_as", "numpy",
-    "contiguous", "expand", "expand_as", "swapaxes", "movedim", "unflatten", "requires_grad_", "pin_memory", "data_ptr",
+    "contiguous", "expand", "expand_as", "swapaxes", "movedim", "unflatten", "requires_grad_", "pin_memory", "data_ptr", "data_as",
 })  # fmt: skip
 CONVERSIONS = frozenset({
     "to", "cpu", "cuda", "float", "double", "half", "bfloat16", "int", "long", "short", "bool", "type", "astype",
@@ -29,7 +29,7 @@ SELECTIONS = frozenset(
     {"nonzero", "argmax", "argsort", "any", "all", "argmin", "eq", "ne", "lt", "gt", "le", "ge", "isnan", "isfinite"}
 )
 SHAPE_ATTRIBUTES = frozenset({"shape", "ndim", "dtype", "device", "nbytes", "itemsize", "is_cuda", "is_floating_point"})
-VIEW_ATTRIBUTES = frozenset({"data", "T", "mT", "flat", "real"})
+VIEW_ATTRIBUTES = frozenset({"data", "T", "mT", "flat", "real", "ctypes"})
 HOOKS = frozenset({"register_forward_hook", "register_forward_pre_hook"})
 SCATTERS = {"scatter_add_": 1, "scatter_": 1, "scatter_reduce_": 1, "index_add_": 1, "index_put_": 0, "put_": 0}
 """Methods that write at given places, and which argument the places are."""
