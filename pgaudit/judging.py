@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -38,6 +39,8 @@ class Hit:
     facts: dict[str, object] = field(default_factory=dict)
     prints: tuple[str, ...] = ()
     """Templates that the code of the finding prints when it runs."""
+    dormant: str = ""
+    """What shows that it had no effect in the run, if anything does."""
 
 
 def judge(rule: Rule, evidence: Evidence, ask: Callable[[Run], Iterable[Hit]]) -> Iterator[Finding | Gap]:
@@ -53,6 +56,11 @@ def judge(rule: Rule, evidence: Evidence, ask: Callable[[Run], Iterable[Hit]]) -
         yield gap
     hits = _by_place(ask(run))
     for hit in hits:
+        if hit.dormant:
+            yield rule.finding(
+                hit.message, hit.location, steps=hit.steps, severity=Severity.NOTE, facts=hit.facts, dormant=hit.dormant
+            )
+            continue
         confidence = hit.confidence if run.matched and not _denied(hit, evidence) else Confidence.LOW
         yield rule.finding(hit.message, hit.location, steps=hit.steps, confidence=confidence, facts=hit.facts)
     if hits or not run.configuration.changes_defaults:
@@ -109,6 +117,22 @@ def _denied(hit: Hit, evidence: Evidence) -> bool:
     if not templates or log is None or log.final is None:
         return False
     return not any(prints(template, line) for line in evidence.scored_log_lines for template in templates)
+
+
+def printed_zero(evidence: Evidence, run: Run, label: int) -> str:
+    """Where the log of the run prints 0 for a value that carries ``label``: how often a gate opened, say. Empty if nowhere."""
+    log = evidence.scored_log
+    for report in run.walk.reports if log else ():
+        wanted = [number for number, hole in enumerate(report.holes) if hole & label]
+        if not wanted or not says_something(report.template):
+            continue
+        shape = re.compile("(.*?)".join(re.escape(part) for part in report.template.split("\0")) + r"\s*$")
+        for number, line in enumerate(evidence.scored_log_lines, 1):
+            found = shape.search(line)
+            if found and any(found[hole + 1].strip() == "0" for hole in wanted):
+                assert log is not None
+                return f"{log.path}:{number}"
+    return ""
 
 
 def unfollowed(run: Run) -> Gap | None:

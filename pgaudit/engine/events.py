@@ -66,6 +66,8 @@ class ReportEvent:
     template: str
     """The text, with ``\\0`` for each value that is not known."""
     labels: int
+    holes: tuple[int, ...] = ()
+    """Labels of each of those values, where they could be told apart."""
 
 
 @dataclass(slots=True)

@@ -249,7 +249,7 @@ def _boolean(m: Machine, node: ir.Boolean) -> Value:
 
 def _compared(m: Machine, *values: Value) -> int:
     """A comparison keeps which scores and lookups it rests on; it selects elements, so addresses stay as they are."""
-    return m.union(values) & m.labels.mask(Score, Lookup)
+    return m.union(values) & m.labels.mask(Score, Lookup, Decided)
 
 
 def _compare(m: Machine, node: ir.Compare) -> Value:
@@ -462,15 +462,22 @@ def _generate(m: Machine, node: ir.Comprehension, depth: int, found: list[tuple[
 def _format(m: Machine, node: ir.Format) -> Value:
     labels = 0
     parts: list[str] = []
+    holes: list[int] = []
     for part in node.parts:
         if isinstance(part, str):
             parts.append(part)
             continue
         value = evaluate(m, part)
-        labels |= m.content(value)
+        content = m.content(value)
+        labels |= content
         parts.append(text_of(value))
+        holes += [content] * parts[-1].count("\0")
     text = "".join(parts)
-    return Data(labels, scalar=True, text=text) if "\0" in text else Const(text, labels)
+    if "\0" not in text:
+        return Const(text, labels)
+    result = Data(labels, scalar=True, text=text)
+    result.holes = tuple(holes)
+    return result
 
 
 def _walrus(m: Machine, node: ir.Walrus) -> Value:

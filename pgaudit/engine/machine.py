@@ -339,6 +339,15 @@ class Machine:
         self.events.append(ChoiceEvent(number, self.place(line), sides))
         return self.labels.bit(Decided(number))
 
+    def gate(self, test: Value, line: int) -> int:
+        """Record that a branch rests on table lookups alone; returns the label of what it decides."""
+        lookups = test.labels & self.labels.mask(Lookup)
+        if not self.loops or not lookups or test.labels & self.labels.mask(Decided):
+            return 0
+        number = len(self.events)
+        self.events.append(ChoiceEvent(number, self.place(line), (lookups, 0)))
+        return self.labels.bit(Decided(number))
+
     def stack(self, values: list[Value], line: int) -> int:
         """Record that ``values`` are put side by side, if scores are among them; returns the label of each."""
         parts_ = tuple(self.content(value) for value in values)
@@ -348,9 +357,12 @@ class Machine:
         self.events.append(StackEvent(number, self.place(line), parts_))
         return self.labels.bit(Stacked(number))
 
-    def report(self, template: str, labels: int, line: int) -> None:
+    def report(self, template: str, values: Iterable[Value], line: int) -> None:
         """Record something printed."""
-        self.events.append(ReportEvent(len(self.events), self.place(line), template, labels))
+        values = list(values)
+        holes = tuple(hole for value in values for hole in (value.holes if isinstance(value, Data) else ()))
+        told = holes if len(holes) == template.count("\0") else ()
+        self.events.append(ReportEvent(len(self.events), self.place(line), template, self.union(values), told))
 
     # --- writes ----------------------------------------------------------------------------------------------------
 

@@ -183,6 +183,43 @@ def _made_with(score: ScoreEvent, choice: ChoiceEvent) -> bool:
     return bool(score.place.loops) and score.place.loops == choice.place.loops[: len(score.place.loops)]
 
 
+class Gate(NamedTuple):
+    """A reported value that depends on a lookup by the very token that the iteration is about."""
+
+    choice: ChoiceEvent
+    lookup: LookupEvent
+    update: UpdateEvent
+
+
+def target_gates(walk: Walk, report: ReportEvent) -> Iterator[Gate]:
+    """Branches behind the reported score that rest on a property of the token being scored (C1).
+
+    The token being scored is the newest that enters a table in the same iteration; the one before it is context.
+    """
+    for label in walk.labels.of(report.labels, Decided):
+        event = walk.events[label.event]
+        assert isinstance(event, ChoiceEvent)
+        if (event.sides[0] | event.sides[1]) & walk.labels.mask(Score):
+            continue
+        for lookup in (walk.events[found.event] for found in walk.labels.of(event.sides[0], Lookup)):
+            assert isinstance(lookup, LookupEvent)
+            tokens = [token for part in lookup.components for token in _of_evaluation(walk, part)]
+            if lookup.table & walk.labels.mask(Update):
+                continue  # counts, not a property of the token
+            if update := next((u for u in walk.updates if _takes_in(walk, u, event, tokens)), None):
+                yield Gate(event, lookup, update)
+
+
+def _takes_in(walk: Walk, update: UpdateEvent, choice: ChoiceEvent, tokens: list[Token]) -> bool:
+    """Does the update, later in the same iteration, count one of the tokens as the newest?"""
+    depth = len(choice.place.loops)
+    if update.what != "count" or update.number < choice.number or update.place.loops[:depth] != choice.place.loops:
+        return False
+    taken = _of_evaluation(walk, update.uses)
+    gaps = [[distance(token.start, other.start) for other in taken if token.tags == other.tags] for token in tokens]
+    return bool(gaps) and all(0 in ahead and max(gap or 0 for gap in ahead) == 0 for ahead in gaps)
+
+
 class UnscoredPart(NamedTuple):
     """A mixture one part of which is no probability of the scored token."""
 

@@ -175,8 +175,8 @@ def _if(m: Machine, node: ir.If) -> Outcome:
 
 
 def _chosen(m: Machine, test: Value, enter: Callable[[], Outcome]) -> Outcome:
-    """Run a branch; what it changes depends on the scores that its test compared."""
-    control = test.labels & m.labels.mask(Decided)
+    """Run a branch; what it changes depends on the scores and lookups that its test rests on."""
+    control = test.labels & m.labels.mask(Decided) | m.gate(test, m.line)
     if not control:
         return enter()
     before, outer = m.frame.env, m.control

@@ -35,7 +35,7 @@ class Const(Value):
 class Data(Value):
     """A number, string, array or tensor that is not known."""
 
-    __slots__ = ("base", "cell", "linear", "positive", "scalar", "table", "text")
+    __slots__ = ("base", "cell", "holes", "linear", "positive", "scalar", "table", "text")
 
     def __init__(
         self,
@@ -58,6 +58,8 @@ class Data(Value):
         """What a write through this view also changes (``x[i]``, ``x.view(…)``)."""
         self.cell = cell
         """The network or tensor whose trainable state this is a part of; its labels are read through."""
+        self.holes: tuple[int, ...] = ()
+        """Labels of each unknown part of ``text``, where it was put together in one place."""
         self.text = text
         """Literal parts of a string whose rest is unknown, with ``\\0`` for each unknown part."""
         self.table = False

@@ -83,11 +83,13 @@ class Evidence:
 
     @cached_property
     def scored_log(self) -> Log | None:
-        """The log of the run that counts: one that holds the claimed score, else the first with a final score."""
+        """The log of the run that counts: one that holds the claimed score, one whose last score stands anywhere in
+        submission.json, or else the first with a final score.
+        """
         finished = [log for log in self.logs if log.final]
-        return next(
-            (log for log in finished if _score_lines(log, self.claims)), next(iter(finished or self.logs), None)
-        )
+        claimed = [log for log in finished if _score_lines(log, self.claims)]
+        stated = [log for log in finished if not claimed and _ends_with_stated_score(log, self.claims)]
+        return next(iter(claimed or stated or finished or self.logs), None)
 
     @cached_property
     def scored_log_lines(self) -> tuple[str, ...]:
@@ -186,6 +188,19 @@ def _score_lines(log: Log, claims: Claims | None) -> tuple[str, ...]:
         (metric.val_bpb.value, metric.location.text) for metric in log.metrics if metric.val_bpb and not metric.partial
     ]
     return tuple(text for value, text in shown if any(abs(value - score) <= SCORE_TOLERANCE for score in claimed))
+
+
+def _ends_with_stated_score(log: Log, claims: Claims | None) -> bool:
+    last = log.final.val_bpb.value if log.final and log.final.val_bpb else None
+    if last is None or claims is None:
+        return False
+    pending = [claims.document]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, float) and abs(part - last) <= SCORE_TOLERANCE:
+            return True
+        pending.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
+    return False
 
 
 def _claimed_scores(claims: Claims) -> list[float]:

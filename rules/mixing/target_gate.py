@@ -2,7 +2,8 @@
 
 ## What it flags
 A reported score on whose path a comparison decides, with a score of the very token on one side: a cache that is used only where
-the model's loss on the realised token is high, or only where the cache already knows that token.
+the model's loss on the realised token is high, or only where the cache already knows that token; an expert that is used only for
+tokens of a class (inside a word, at a boundary), where the class is that of the token itself.
 
 ## Why it is illegal
 The mixing weight has to be fixed before the token is seen. A gate that opens for the realised token gives that token the larger
@@ -11,10 +12,12 @@ of two probabilities and leaves the others what they had: together they add up t
 ## How it decides
 The script is walked under the effective configuration. A comparison of scores leaves its mark on whatever it selects. A finding
 needs such a mark on the reported score, where one side scores tokens of the iteration in which the comparison is made and the
-other side is no score of them (that is `mixing/oracle`).
+other side is no score of them (that is `mixing/oracle`); or a branch on a table that is read at the very token which enters
+the counts later in the same iteration. Sources in C and C++ are walked too. Where the log prints that the gate never opened,
+the finding is dormant.
 
 ## Known limits
-Gates in C and C++ are followed only where the code is walked.
+A class of the token that is computed without a table is not recognised.
 
 ## How to fix
 Gate on what is known before the token: the entropy of the model, the counts of the context, the largest probability over the
@@ -24,12 +27,14 @@ whole vocabulary.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
-from pgaudit.engine.queries import choices
+from pgaudit.engine.labels import Decided
+from pgaudit.engine.queries import choices, target_gates
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.run import Run
 from pgaudit.finding import Finding, Gap
-from pgaudit.judging import Hit, judge
+from pgaudit.judging import Hit, judge, printed_zero
 from pgaudit.rule import Rule, Ruling, Strength
 
 RULE = Rule.declare(
@@ -59,12 +64,29 @@ RULE = Rule.declare(
 
 def check(evidence: Evidence) -> Iterator[Finding | Gap]:
     """Ask for reported values that a comparison with a score of the same tokens selected."""
-    yield from judge(RULE, evidence, _hits)
+    yield from judge(RULE, evidence, partial(_hits, evidence))
 
 
-def _hits(run: Run) -> Iterator[Hit]:
-    for choice in choices(run.walk, run.score) if run.score else ():
-        if not choice.oracle and run.score:
+def _hits(evidence: Evidence, run: Run) -> Iterator[Hit]:
+    if run.score is None:
+        return
+    for gate in target_gates(run.walk, run.score):
+        steps = (
+            *run.entered(gate.lookup.place),
+            run.step(gate.lookup, "a property of the token being scored is looked up"),
+            *run.entered(gate.choice.place, after=gate.lookup.place),
+            run.step(gate.choice, "it decides here what is predicted"),
+            run.step(gate.update, "the same token enters the table only here"),
+            run.step(run.score, "the score is printed here"),
+        )
+        yield Hit(
+            "a property of the token being scored decides how it is predicted",
+            run.at(gate.choice.place.spot),
+            steps,
+            dormant=printed_zero(evidence, run, run.walk.labels.bit(Decided(gate.choice.number))),
+        )
+    for choice in choices(run.walk, run.score):
+        if not choice.oracle:
             steps = (
                 run.step(choice.score, "a token is scored here"),
                 *run.entered(choice.choice.place, after=choice.score.place),

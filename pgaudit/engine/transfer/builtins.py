@@ -50,7 +50,7 @@ def size(m: Machine, args: Arguments, line: int) -> Value:
 
 
 def _print(m: Machine, args: Arguments, line: int) -> Value:
-    m.report(" ".join(text_of(value) for value in args.positional), m.union(args.positional), line)
+    m.report(" ".join(text_of(value) for value in args.positional), args.positional, line)
     return Const(None)
 
 

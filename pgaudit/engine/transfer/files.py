@@ -98,7 +98,7 @@ def written(m: Machine, args: Arguments, line: int) -> Value:
     """``file.write(text)``: a report if it is text, an artifact otherwise."""
     value = args.get(0, "text")
     if value is not None and texts(value):
-        m.report(text_of(value), m.content(value), line)
+        m.report(text_of(value), [value], line)
     else:
         m.written |= m.union(args.all()) & ~m.labels.mask(Iteration, Depends)
     return Const(None)
@@ -106,7 +106,7 @@ def written(m: Machine, args: Arguments, line: int) -> Value:
 
 def logged(m: Machine, args: Arguments, line: int) -> Value:
     """``logger.info(text)``."""
-    m.report(" ".join(text_of(value) for value in args.positional), m.union(args.positional), line)
+    m.report(" ".join(text_of(value) for value in args.positional), args.positional, line)
     return Const(None)
 
 

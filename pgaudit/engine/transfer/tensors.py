@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pgaudit.engine.calls import Arguments, call
 from pgaudit.engine.indexing import Bounds, count
 from pgaudit.engine.indexing import read as read_index
-from pgaudit.engine.labels import Depends, Iteration, Score, Token
+from pgaudit.engine.labels import Decided, Depends, Iteration, Score, Token
 from pgaudit.engine.machine import Machine
 from pgaudit.engine.transfer import files
 from pgaudit.engine.transfer.arrays import smaller, summed
@@ -63,7 +63,7 @@ def call_method(m: Machine, receiver: Data, name: str, args: Arguments, line: in
     if name in SHAPES:
         return Data(scalar=True)
     if name in SELECTIONS:
-        return Data(m.content(receiver) & m.labels.mask(Score))
+        return Data(m.content(receiver) & m.labels.mask(Score, Decided))
     if name in HOOKS and isinstance(receiver.cell, Network):
         return register_hook(m, receiver.cell, args)
     special = SPECIAL.get(name)
