@@ -78,6 +78,8 @@ class ChoiceEvent:
     place: Place
     sides: tuple[int, int]
     """Score and lookup labels of each side."""
+    emitted: bool = False
+    """What it decided was written out for the iteration in which it was made."""
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgaudit.engine.labels import Activation, Decided, Depends, Lookup, Stacked, Token
+from pgaudit.engine.labels import Activation, Decided, Depends, Stacked, Token
 from pgaudit.engine.linear import ZERO, Linear
 from pgaudit.engine.machine import Machine
 from pgaudit.engine.values import (
@@ -252,12 +252,10 @@ def store(m: Machine, base: Value, index: list[Part], value: Value, line: int) -
         addressed = m.union(keys) & m.labels.mask(Token)
         number = isinstance(value, Const) or (isinstance(value, Data) and value.scalar)
         chosen = m.union(keys) & m.labels.mask(Decided)
-        stored = m.content(value) | chosen
-        if addressed:
-            stored &= ~m.labels.mask(Lookup)  # what a table was told is its state; how that was found out is past
-        m.write(base, stored, line, address=number)
+        m.emit(m.control | m.content(value) | chosen, m.union(keys))
         if addressed and isinstance(base, Data):
             count(m, base, addressed | m.content(value), line)
+        m.write(base, m.content(value) | chosen, line, address=number)
 
 
 def _store_entry(m: Machine, base: Mapping, key: Value, value: Value) -> None:

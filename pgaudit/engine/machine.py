@@ -348,6 +348,15 @@ class Machine:
         self.events.append(ChoiceEvent(number, self.place(line), (lookups, 0)))
         return self.labels.bit(Decided(number))
 
+    def emit(self, labels: int, place: int) -> None:
+        """Note that choices in ``labels`` decide what is stored at ``place``, if that is the place of this iteration."""
+        for label in self.labels.of(labels, Decided):
+            event = self.events[label.event]
+            assert isinstance(event, ChoiceEvent)
+            loop, _, position = event.place.loops[-1]
+            if event.place.loops == tuple(self.loops[: len(event.place.loops)]):
+                event.emitted |= bool(place & self.labels.bit(Iteration(loop, position)))
+
     def stack(self, values: list[Value], line: int) -> int:
         """Record that ``values`` are put side by side, if scores are among them; returns the label of each."""
         parts_ = tuple(self.content(value) for value in values)
@@ -373,7 +382,10 @@ class Machine:
         """
         if not address:
             labels &= ~self.labels.mask(Iteration)
-        labels |= self.control
+        if isinstance(target, Data) and target.table:
+            labels &= ~self.labels.mask(Lookup, Decided)  # what a table was told is its state; how that was found is past
+        else:
+            labels |= self.control
         seen: set[int] = set()
         pending = [target]
         while pending:

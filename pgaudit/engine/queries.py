@@ -199,8 +199,8 @@ def target_gates(walk: Walk, report: ReportEvent) -> Iterator[Gate]:
     for label in walk.labels.of(report.labels, Decided):
         event = walk.events[label.event]
         assert isinstance(event, ChoiceEvent)
-        if (event.sides[0] | event.sides[1]) & walk.labels.mask(Score):
-            continue
+        if not event.emitted or (event.sides[0] | event.sides[1]) & walk.labels.mask(Score):
+            continue  # what it decides for later tokens only is what was counted of this one
         for lookup in (walk.events[found.event] for found in walk.labels.of(event.sides[0], Lookup)):
             assert isinstance(lookup, LookupEvent)
             tokens = [token for part in lookup.components for token in _of_evaluation(walk, part)]

@@ -33,7 +33,7 @@ VIEW_ATTRIBUTES = frozenset({"data", "T", "mT", "flat", "real", "ctypes"})
 HOOKS = frozenset({"register_forward_hook", "register_forward_pre_hook"})
 SCATTERS = {"scatter_add_": 1, "scatter_": 1, "scatter_reduce_": 1, "index_add_": 1, "index_put_": 0, "put_": 0}
 """Methods that write at given places, and which argument the places are."""
-STRONG = frozenset({"zero_", "fill_", "copy_"})
+STRONG = frozenset({"zero_", "fill_", "copy_", "fill"})
 
 
 def tensor_attribute(m: Machine, value: Data, name: str) -> Value:
@@ -69,7 +69,7 @@ def call_method(m: Machine, receiver: Data, name: str, args: Arguments, line: in
     special = SPECIAL.get(name)
     if special is not None:
         return special(m, receiver, args, line)
-    if name.endswith("_") and not name.endswith("__"):
+    if (name.endswith("_") and not name.endswith("__")) or name == "fill":
         return _in_place(m, receiver, name, args, line)
     if receiver.positive and name in ("lower", "strip", "upper"):
         return receiver
