@@ -18,10 +18,7 @@ from pgaudit.report import FolderReport
 from pgaudit.source.script import Script
 from pgaudit.submission import Submission
 from pgaudit.waivers import Waivers
-from tests.accuracy.lines import Key
-
-KEPT_BACK = 3
-"""Pull requests with a number divisible by this are there to test on (README: how accuracy is measured): never opened."""
+from tests.accuracy.lines import KEPT_BACK, Key
 
 
 class Folder(NamedTuple):
