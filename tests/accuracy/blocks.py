@@ -9,6 +9,9 @@ from functools import cached_property
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
+GRADIENTS = "<gradients>"
+"""What a backward pass leaves for the step, without a name in the script."""
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -83,6 +86,13 @@ class _Names(cst.CSTVisitor):
 
     def visit_Name(self, node: cst.Name) -> None:
         self._read(node.value)
+
+    def visit_Call(self, node: cst.Call) -> None:
+        method = node.func.attr.value if isinstance(node.func, cst.Attribute) else ""
+        if method in ("backward", "zero_grad"):
+            self.writes.add(GRADIENTS)
+        elif method == "step":
+            self._read(GRADIENTS)
 
     def visit_Attribute(self, node: cst.Attribute) -> bool:
         self._read(_chain(node))
