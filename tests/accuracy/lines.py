@@ -20,7 +20,7 @@ VERDICTS = ("illegal", "defect", "incomplete", "review", "clean", MISSING)
 OPEN = ("incomplete", MISSING)
 """Verdicts that leave the question open."""
 
-FACTS_OF_THE_CODE = "code,code+config"
+CODE_CHANNELS = "code,code+config"
 """The channels in which reading can decide; illegal lines of other channels need data, logs or a run."""
 
 

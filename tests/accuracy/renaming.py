@@ -61,9 +61,10 @@ def compare(folder: Folder, auditor: Auditor) -> str:
         return f"left out: could not be renamed: {reason}"
     before = auditor(folder.submission)
     after = auditor(with_text(folder.submission, folder.main.path, text))
-    if says(before) == says(after):
-        return "same"
-    return f"changed: {number} names, {says(before)} -> {says(after)}{''.join(differences(before, after))}"
+    told = f"{number} names, {says(before)} -> {says(after)}{''.join(differences(before, after))}"
+    if says(before) != says(after):
+        return f"changed: {told}"
+    return "same" if _places(before) == _places(after) else f"same verdict by other findings: {told}"
 
 
 def renamed(script: Script, submission: Submission) -> tuple[str, int]:
@@ -109,6 +110,11 @@ def differences(before: FolderReport, after: FolderReport) -> Iterator[str]:
 
 def _lines(report: FolderReport) -> list[str]:
     return [*map(_finding, report.findings), *(f"gap {gap.check}: {gap.reason}" for gap in report.gaps)]
+
+
+def _places(report: FolderReport) -> set[tuple[str, int | None, str]]:
+    """Where each rule found something, and how sure it is; messages may quote names."""
+    return {(finding.rule, finding.location.line, finding.confidence) for finding in report.findings}
 
 
 def _finding(finding: Finding) -> str:

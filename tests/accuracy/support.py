@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pgaudit.examples.checking import content, folder_of
 from pgaudit.examples.reading import Section
 from pgaudit.submission import File, Origin, Submission
@@ -20,6 +22,6 @@ def folder(auditor: Auditor, text: str, **others: str) -> Folder:
 def example(auditor: Auditor, section: Section) -> Folder:
     """The record folder of an example of the rulebook."""
     data = {path: content(block) for path, block in folder_of(section).items()}
-    files = {path: File(path, len(each), lambda each=each: each) for path, each in sorted(data.items())}  # type: ignore[misc]
+    files = {path: File(path, len(each), partial(bytes, each)) for path, each in sorted(data.items())}
     submission = Submission(support.FOLDER, files, Origin(section.place))
     return Folder(Key.of(7, support.FOLDER), submission, auditor.evidence(submission).main)

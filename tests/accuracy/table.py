@@ -21,7 +21,7 @@ from tests.accuracy.corrections import (
 )
 from tests.accuracy.counting import Alarms, Count, Disagreement, Recall, count
 from tests.accuracy.lines import (
-    FACTS_OF_THE_CODE,
+    CODE_CHANNELS,
     VERDICTS,
     Key,
     Label,
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("labels", type=Path)
     parser.add_argument("results", type=Path, help="JSON lines of `pgaudit sweep`")
     parser.add_argument("--tier", default="gold", help="gold, silver or all")
-    parser.add_argument("--channels", default=FACTS_OF_THE_CODE, help="channels of illegal lines to count, or all")
+    parser.add_argument("--channels", default=CODE_CHANNELS, help="channels of illegal lines to count, or all")
     parser.add_argument("--only", type=Path, metavar="FILE", help="count these folders only: lines of pr<TAB>folder")
     parser.add_argument("--corrections", type=Path, default=SHIPPED, metavar="TOML")
     parser.add_argument("--markdown", action="store_true")
