@@ -161,6 +161,13 @@ def test_names_that_a_helper_module_shares_stay(auditor: Auditor) -> None:
     assert text.splitlines()[1] == "shared = 1"
 
 
+def test_a_script_without_blanks_is_renamed(auditor: Auditor) -> None:
+    one = folder(auditor, "first=1\nsecond=1 if(first)else-1\nprint(first or(second))\nprint((first)or second)\n")
+    assert one.main is not None
+    text, number = renaming.renamed(one.main, one.submission)
+    assert (number, said(text)) == (2, "1\n1\n")
+
+
 def test_a_packed_script_is_left_out(auditor: Auditor) -> None:
     payload = base64.b85encode(zlib.compress(SCRIPT.encode()))
     text = f"import base64, zlib\nexec(zlib.decompress(base64.b85decode({payload!r})))\n"
