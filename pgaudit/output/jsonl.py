@@ -17,6 +17,7 @@ def line(folder: FolderReport) -> str:
             "confidence": finding.confidence.value,
             "location": str(finding.location),
             "message": finding.message,
+            "steps": [{"location": str(step.location), "message": step.message} for step in finding.steps],
         }
         for finding in folder.findings
     ]

@@ -93,7 +93,7 @@ def _libcst(text: str) -> tuple[libcst.Module | None, BaseException | None]:
         except (libcst.ParserSyntaxError, libcst.CSTValidationError, RecursionError) as error:
             outcome.append(error)
 
-    with _LIBRARY, _without_collector(), _without_validation():
+    with _LIBRARY, _without_collector(), without_validation():
         _on_large_stack(work)
     result = outcome[0]
     return (None, result) if isinstance(result, BaseException) else (result, None)
@@ -122,7 +122,7 @@ def _without_collector() -> Iterator[None]:
 
 
 @contextmanager
-def _without_validation() -> Iterator[None]:
+def without_validation() -> Iterator[None]:
     """Nodes validate their whitespace, and refuse what CPython reads (``x if y else-1``); a parser's need no check."""
     from libcst import CSTNode
 
