@@ -14,7 +14,7 @@ from pgaudit import policy
 from pgaudit.audit import audit
 from pgaudit.errors import RulebookError
 from pgaudit.examples.reading import Block, Expected, Section, legal, read
-from pgaudit.finding import Finding, Severity
+from pgaudit.finding import Confidence, Finding, Severity
 from pgaudit.report import FolderReport, Outcome
 from pgaudit.rulebook import Rulebook
 from pgaudit.submission import Collected, File, Origin, Submission
@@ -138,6 +138,8 @@ def _compare(section: Section, report: FolderReport, expected: set[tuple[Expecte
     for place, finding in errors.items():
         if place not in wanted:
             yield f"{section.place}: {section}: `{finding.rule}` was found at {_words(place)}: {finding.message}"
+    if any(f.severity is Severity.ERROR and f.confidence is Confidence.LOW for f in report.findings):
+        yield f"{section.place}: {section}: an error of low confidence decides nothing: an example has to be clear"
 
 
 def _crashes(section: Section, report: FolderReport) -> Iterator[str]:
