@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from functools import cached_property
@@ -99,40 +100,54 @@ class Evidence:
 
     @cached_property
     def run(self) -> Run | None:
-        """The main script walked under the effective configuration; ``None`` without a script that parses."""
+        """The script that printed the score, walked under the effective configuration; ``None`` without one that parses.
+
+        It is the main script, unless only another one (an evaluation kept apart) can have printed the log line.
+        """
         if self.main is None:
             return None
-        log = self.scored_log
-        return self._run(effective(self.main, self.commands, log), log)
+        found = self._run(self.main, effective(self.main, self.commands, self.scored_log), self.scored_log)
+        if found is None or found.matched:
+            return found
+        for script in self.scripts:
+            if script is self.main or not any(_may_print(script, line) for line in self._score_lines):
+                continue
+            other = self._run(script, effective(script, self.commands, self.scored_log), self.scored_log)
+            if other is not None and other.matched:
+                return other
+        return found
 
     @cached_property
     def run_as_shipped(self) -> Run | None:
         """The main script walked under its own defaults: what it does when no text switches anything off."""
-        return self._run(code_defaults(self.main)) if self.main else None
+        return self._run(self.main, code_defaults(self.main)) if self.main else None
 
-    def _run(self, configuration: Configuration, shown: Log | None = None) -> Run | None:
+    @cached_property
+    def _score_lines(self) -> tuple[str, ...]:
+        """The lines of the log that print the score; the last score where no line prints a claimed one after training."""
+        log = self.scored_log
+        if log is None:
+            return ()
+        lines = _score_lines(log, self.claims)
+        return lines if lines or not log.final else (log.final.location.text,)
+
+    def _run(self, script: Script, configuration: Configuration, shown: Log | None = None) -> Run | None:
         from pgaudit.evidence.run import Witness, run_script
 
-        assert self.main is not None
-        log = self.scored_log
-        lines = _score_lines(log, self.claims) if log else ()
-        if not lines and log and log.final:
-            lines = (log.final.location.text,)
+        folder = script.body.path.rpartition("/")[0]
+
+        def beside(path: str) -> Script | None:
+            name = f"{folder}/{path}" if folder else path
+            return self.script(name) if name in self.submission.files else None
+
+        def foreign() -> Iterator[Layer]:
+            for path, file in self.submission.files.items():
+                if path.endswith(FOREIGN) and (text := self._read(_text, file)) is not None:
+                    yield Layer(path, text, language="c")
+            yield from script.embedded
+
         witness = Witness(shown.path, lambda: self.scored_log_lines) if shown else None
-        return run_script(self.main, configuration, self._sibling_script, self._foreign_sources, lines, witness)
-
-    def _foreign_sources(self) -> Iterator[Layer]:
-        """The sources in C and C++ that are shipped, and those that the scripts carry in strings."""
-        for path, file in self.submission.files.items():
-            if path.endswith(FOREIGN) and (text := self._read(_text, file)) is not None:
-                yield Layer(path, text, language="c")
-        if self.main is not None:
-            yield from self.main.embedded
-
-    def _sibling_script(self, path: str) -> Script | None:
-        folder = self.main.body.path.rpartition("/")[0] if self.main else ""
-        beside = f"{folder}/{path}" if folder else path
-        return self.script(beside) if beside in self.submission.files else None
+        return run_script(script, configuration, beside, foreign, self._score_lines, witness)
 
     @cached_property
     def sizes(self) -> Sizes:
@@ -184,10 +199,21 @@ def _log_if_any(file: File) -> Log | None:
 def _score_lines(log: Log, claims: Claims | None) -> tuple[str, ...]:
     """The lines of a log that print a claimed score (of the submission or of one seed)."""
     claimed = _claimed_scores(claims) if claims else []
-    shown = [
-        (metric.val_bpb.value, metric.location.text) for metric in log.metrics if metric.val_bpb and not metric.partial
+    found = [
+        metric
+        for metric in log.metrics
+        if metric.val_bpb
+        and not metric.partial
+        and any(abs(metric.val_bpb.value - score) <= SCORE_TOLERANCE for score in claimed)
     ]
-    return tuple(text for value, text in shown if any(abs(value - score) <= SCORE_TOLERANCE for score in claimed))
+    if log.final and log.final.step is None and all(metric.step is not None for metric in found):
+        return ()  # a score taken in training is not the one that the run ended with
+    return tuple(metric.location.text for metric in found)
+
+
+def _may_print(script: Script, line: str) -> bool:
+    """Is the longest piece of a log line between its numbers in the script?"""
+    return max(map(str.strip, re.split(r"[\d.]+", line)), key=len) in script.body.text
 
 
 def _ends_with_stated_score(log: Log, claims: Claims | None) -> bool:
