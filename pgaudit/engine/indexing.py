@@ -231,6 +231,8 @@ def at_index(m: Machine, base: Data, position: Value, tags: int) -> Value:
 
 def store(m: Machine, base: Value, index: list[Part], value: Value, line: int) -> None:
     """``base[index] = value``."""
+    if m.control and not isinstance(base, Data):
+        value = m.tagged(value, m.control)
     if isinstance(base, Either):
         for option in base.options:
             store(m, option, index, value, line)

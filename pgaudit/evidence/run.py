@@ -85,6 +85,7 @@ def run_script(
     Where the log of the run (``witness``) shows that a setting was on, the script is walked again with it.
     """
     from pgaudit.program.lower import lower  # libcst is a fifth of a second that ``--help`` must not pay
+    from pgaudit.program.native import binds, lower_native
 
     body = script.body
     if body.parsed.module is None:
@@ -97,6 +98,10 @@ def run_script(
             return modules[name]
         beside = sibling(name.replace(".", "/") + ".py")
         layer = script.modules.get(name) or (beside.body if beside is not None else None)
+        if layer is None and (extension := next((x for x in foreign() if binds(x.text, name)), None)):
+            layers[name] = extension
+            modules[name] = lower_native(extension.text, name)
+            return modules[name]
         if layer is None or layer.parsed.module is None:
             return None
         layers[name] = layer
@@ -105,8 +110,6 @@ def run_script(
 
     @cache
     def libraries() -> tuple[ir.Module, ...]:
-        from pgaudit.program.native import lower_native
-
         sources = {str(layer.at(None)): layer for layer in foreign()}
         layers.update(sources)
         return tuple(lower_native(layer.text, name) for name, layer in sources.items())

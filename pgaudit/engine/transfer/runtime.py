@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pgaudit.engine.calls import Arguments, call
+from pgaudit.engine.calls import Arguments, call, import_module
 from pgaudit.engine.labels import Clock, Unset
 from pgaudit.engine.machine import Machine, Setting
 from pgaudit.engine.transfer.builtins import first, nothing
@@ -104,6 +104,26 @@ def _add_option(m: Machine, options: Instance, given: Arguments) -> None:
     options.attrs[str(target)] = call(m, kind, Arguments([value], {}), m.line) if kind is not None else value
 
 
+def _import_module(m: Machine, args: Arguments, line: int) -> Value:
+    """``importlib.import_module(name)``."""
+    name = known(args.get(0, "name"))
+    return import_module(m, name) if isinstance(name, str) else Data(m.union(args.all()))
+
+
+def _spec(m: Machine, args: Arguments, line: int) -> Value:
+    """``spec_from_file_location(name, path)``: the module is known by its file."""
+    path = args.get(1, "location")
+    stem = text_of(path).rpartition("/")[2].removesuffix(".py") if path is not None else ""
+    return Instance(None, {"name": Const(stem), "loader": Instance(None, {"exec_module": Native(lambda _: Const(None))})})
+
+
+def _module_of_spec(m: Machine, args: Arguments, line: int) -> Value:
+    """``module_from_spec(spec)``."""
+    spec = args.get(0, "spec")
+    name = known(spec.attrs.get("name")) if isinstance(spec, Instance) else None
+    return import_module(m, name) if isinstance(name, str) else Data()
+
+
 def call_callbacks(m: Machine, args: Arguments, line: int) -> None:
     """Functions handed to foreign code may be called by it."""
     for value in args.all():
@@ -167,6 +187,9 @@ FUNCTIONS: dict[str, Callable[[Machine, Arguments, int], Value]] = {
     "os.getenv": _get,
     "os.environ.setdefault": _set_default,
     "argparse.ArgumentParser": _parser,
+    "importlib.import_module": _import_module,
+    "importlib.util.spec_from_file_location": _spec,
+    "importlib.util.module_from_spec": _module_of_spec,
     "threading.Thread": _thread,
     "concurrent.futures.ThreadPoolExecutor": _pool,
     "concurrent.futures.ProcessPoolExecutor": _pool,

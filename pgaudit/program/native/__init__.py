@@ -24,6 +24,7 @@ Anything else is the call of a name that is not defined, on its operands: labels
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,11 @@ def lower_native(source: str, name: str) -> ir.Module:
     with deep_recursion():
         root = _parse(source)
         return ir.Module(name, Program(Survey(root), _parse).module(root))
+
+
+def binds(source: str, name: str) -> bool:
+    """Does a source define the Python extension module ``name``?"""
+    return re.search(rf"\b(?:NB_MODULE|PYBIND11_MODULE)\s*\(\s*{re.escape(name)}\b", source) is not None
 
 
 def _parse(source: str) -> Node:
