@@ -61,7 +61,7 @@ def judge(rule: Rule, evidence: Evidence, ask: Callable[[Run], Iterable[Hit]]) -
                 hit.message, hit.location, steps=hit.steps, severity=Severity.NOTE, facts=hit.facts, dormant=hit.dormant
             )
             continue
-        confidence = hit.confidence if run.matched and not _denied(hit, evidence) else Confidence.LOW
+        confidence = _trusted(hit, run, evidence)
         yield rule.finding(hit.message, hit.location, steps=hit.steps, confidence=confidence, facts=hit.facts)
     if hits or not run.configuration.changes_defaults:
         return
@@ -110,6 +110,13 @@ def _printed_beside(run: Run, update: UpdateEvent) -> tuple[str, ...]:
     return tuple(report.template for report in run.walk.reports if report.place.calls[: len(chain)] == chain)
 
 
+def _trusted(hit: Hit, run: Run, evidence: Evidence) -> Confidence:
+    """How sure a hit is, given how far the log shows that this is what ran."""
+    if run.foreign_log:
+        return max(hit.confidence, Confidence.MEDIUM, key=list(Confidence).index)
+    return hit.confidence if run.matched and not _denied(hit, evidence) else Confidence.LOW
+
+
 def _denied(hit: Hit, evidence: Evidence) -> bool:
     """The log of the run has none of the lines that the code of the finding prints: it may not have run."""
     log = evidence.scored_log
@@ -139,6 +146,8 @@ def unfollowed(run: Run) -> Gap | None:
     """Why the walk cannot vouch for the score, if it cannot."""
     if run.score is None:
         return Gap("run", "no validation score was seen to reach a print of the main script")
+    if run.foreign_log:
+        return Gap("run", "no shipped script holds the words of the log line with the score", run.at(run.score.place.spot))
     if not run.matched:
         return Gap(
             "run", "no print that was seen can have written the log line with the score", run.at(run.score.place.spot)

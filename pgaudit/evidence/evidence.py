@@ -128,8 +128,7 @@ class Evidence:
         log = self.scored_log
         if log is None:
             return ()
-        lines = _score_lines(log, self.claims)
-        return lines if lines or not log.final else (log.final.location.text,)
+        return _score_lines(log, self.claims) or _last_score_lines(log)
 
     def _run(self, script: Script, configuration: Configuration, shown: Log | None = None) -> Run | None:
         from pgaudit.evidence.run import Witness, run_script
@@ -147,7 +146,12 @@ class Evidence:
             yield from script.embedded
 
         witness = Witness(shown.path, lambda: self.scored_log_lines) if shown else None
-        return run_script(script, configuration, beside, foreign, self._score_lines, witness)
+        elsewhere = bool(self._score_lines) and not any(
+            _may_print(shipped, line) for shipped in self.scripts for line in self._score_lines
+        )
+        return run_script(
+            script, configuration, beside, foreign, self._score_lines, witness, foreign_log=elsewhere
+        )
 
     @cached_property
     def sizes(self) -> Sizes:
@@ -211,9 +215,22 @@ def _score_lines(log: Log, claims: Claims | None) -> tuple[str, ...]:
     return tuple(metric.location.text for metric in found)
 
 
+def _last_score_lines(log: Log) -> tuple[str, ...]:
+    """The last score, and the lines that print the same number (a wrapper may repeat it in words of its own)."""
+    last = log.final
+    if last is None or last.val_bpb is None:
+        return ()
+    same = [
+        metric.location.text
+        for metric in log.metrics
+        if metric.val_bpb and abs(metric.val_bpb.value - last.val_bpb.value) <= SCORE_TOLERANCE and metric.step is None
+    ]
+    return tuple(dict.fromkeys((last.location.text, *same)))
+
+
 def _may_print(script: Script, line: str) -> bool:
-    """Is the longest piece of a log line between its numbers in the script?"""
-    return max(map(str.strip, re.split(r"[\d.]+", line)), key=len) in script.body.text
+    """Is the longest word of a log line in the script?"""
+    return max(re.findall(r"[A-Za-z]\w*", line), key=len, default="") in script.body.text
 
 
 def _ends_with_stated_score(log: Log, claims: Claims | None) -> bool:

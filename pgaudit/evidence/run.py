@@ -44,6 +44,8 @@ class Run:
     """The print that carries the submission's score; ``None`` if no validation score reaches any print."""
     matched: bool
     """That print can have written the log line with the claimed number; otherwise it is only the likeliest one."""
+    foreign_log: bool
+    """No shipped script holds the words of that line: the log is another script's, and this one stands for itself."""
     configuration: Configuration
     layers: Mapping[str, Layer]
     """Module name to the text that was walked."""
@@ -77,8 +79,10 @@ def run_script(
     configuration: Configuration,
     sibling: Callable[[str], Script | None],
     foreign: Callable[[], Iterable[Layer]],
-    score_lines: Iterable[str],
+    score_lines: tuple[str, ...],
     witness: Witness | None = None,
+    *,
+    foreign_log: bool = False,
 ) -> Run | None:
     """Walk a script; ``None`` if it has no syntax tree. ``score_lines`` are log lines that print the claimed score.
 
@@ -129,7 +133,12 @@ def run_script(
         proven = settings_proven(seen, modules, witness.lines(layers.values()), witness.path)
         if not proven:
             break
-        configuration = configuration.with_settings(proven)
-        seen = walk_with(configuration)
-    found = reported(seen, tuple(score_lines))
-    return Run(seen, found.event if found else None, found is not None and found.matched, configuration, layers)
+        more = configuration.with_settings(proven)
+        again = walk_with(more)
+        found, before = reported(again, score_lines), reported(seen, score_lines)
+        if before and before.matched and not (found and found.matched):
+            break  # a text that other code prints as well: with the setting on, the score line has no print
+        seen, configuration = again, more
+    found = reported(seen, score_lines)
+    matched = found is not None and found.matched
+    return Run(seen, found.event if found else None, matched, foreign_log, configuration, layers)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from pgaudit.engine.calls import Arguments, call, import_module
 from pgaudit.engine.labels import Clock, Unset
-from pgaudit.engine.machine import Machine, Setting
+from pgaudit.engine.machine import Machine, Setting, parts
 from pgaudit.engine.transfer.builtins import first, nothing
 from pgaudit.engine.transfer.strings import text_of
-from pgaudit.engine.values import Const, Data, Function, Instance, Native, Partial, Sequence, Value, known
+from pgaudit.engine.values import Const, Data, Either, Function, Instance, Native, Partial, Sequence, Value, known
 
 DEFAULT = "code default"
 ON = "on"
@@ -178,6 +178,22 @@ def _number(value: object) -> Callable[[Machine, Arguments, int], Value]:
     return lambda m, args, line: Const(value)
 
 
+def _gathered(m: Machine, args: Arguments, line: int) -> Value:
+    """``all_gather(outputs, input)`` and its relatives: every rank's input, of which this one's is known."""
+    target, source = args.get(0, "tensor_list"), args.get(1, "tensor")
+    labels = m.content(source)
+    pending = [target] if target is not None else []
+    while pending:
+        part = pending.pop()
+        if isinstance(part, Sequence | Either):
+            pending.extend(parts(part))
+            if isinstance(part, Sequence) and not any(isinstance(item, Data) for item in part.store.items):
+                part.store.rest = Data(labels, base=part.store.rest if isinstance(part.store.rest, Data) else None)
+        elif isinstance(part, Data):
+            m.write(part, labels, line)
+    return Const(None)
+
+
 def _world_size(m: Machine, args: Arguments, line: int) -> Value:
     return Const(int(m.environment["WORLD_SIZE"].value))
 
@@ -205,6 +221,9 @@ FUNCTIONS: dict[str, Callable[[Machine, Arguments, int], Value]] = {
     "torch.distributed.all_reduce": nothing,
     "torch.distributed.broadcast": nothing,
     "torch.distributed.barrier": nothing,
+    "torch.distributed.all_gather": _gathered,
+    "torch.distributed.all_gather_into_tensor": _gathered,
+    "torch.distributed.all_gather_object": _gathered,
     "torch.distributed.init_process_group": nothing,
     "torch.distributed.destroy_process_group": nothing,
     "contextlib.nullcontext": first,
