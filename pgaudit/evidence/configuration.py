@@ -6,7 +6,7 @@ hyper-parameter dump of the log, which is what the process itself said it used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pgaudit.engine.machine import Setting
@@ -34,11 +34,21 @@ class Configuration:
         return Configuration({**self.environment, **variables}, {**self.arguments, **options}, True)
 
 
-def effective(script: Script, commands: Iterable[Command], log: Log | None) -> Configuration:
-    """The configuration of the run that ``log`` shows (``None``: no log), by the sources that a submission ships."""
+def candidates(script: Script, commands: Iterable[Command], log: Log | None) -> Iterator[Configuration]:
+    """The configurations that the run may have had, likeliest first: one for each command that starts the script."""
+    seen: list[Configuration] = []
+    for command in _commands_of(script, commands) or [None]:
+        configuration = effective(script, command, log)
+        if configuration not in seen:
+            seen.append(configuration)
+            yield configuration
+
+
+def effective(script: Script, command: Command | None, log: Log | None) -> Configuration:
+    """The configuration of the run that ``log`` shows (``None``: no log), started by ``command``."""
     environment = {name: Setting(value, f"{script.path} (wrapper)") for name, value in script.environment.items()}
     arguments: dict[str, Setting] = {}
-    if command := _command_of(script, commands):
+    if command is not None:
         source = str(command.location)
         environment |= {name: Setting(value, source) for name, value in command.environment.items() if "$" not in value}
         arguments = {name: Setting(value, source) for name, value in _options(command.arguments)}
@@ -62,16 +72,16 @@ def code_defaults(script: Script) -> Configuration:
     )
 
 
-def _command_of(script: Script, commands: Iterable[Command]) -> Command | None:
-    """The first command that starts the script: READMEs give the run that counts before ablations.
+def _commands_of(script: Script, commands: Iterable[Command]) -> list[Command]:
+    """The commands that start the script, in order: READMEs give the run that counts before ablations.
 
-    Scripts are renamed when they are submitted: without such a command, it is the first that starts a script of another
-    name on several processes.
+    Scripts are renamed when they are submitted: without such a command, those that start a training script of another name.
     """
+    commands = list(commands)
     name = script.path.rpartition("/")[2]
     named = [command for command in commands if command.script.rpartition("/")[2] == name]
     renamed = [command for command in commands if "train" in command.script and not named]
-    return next(iter(named or renamed), None)
+    return named or renamed
 
 
 def _options(words: tuple[str, ...]) -> Iterable[tuple[str, str]]:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from pgaudit.evidence.claims import Claims, read_claims
-from pgaudit.evidence.configuration import Configuration, code_defaults, effective
+from pgaudit.evidence.configuration import Configuration, candidates, code_defaults
 from pgaudit.evidence.logs import Log, is_log, log_lines, read_log
 from pgaudit.evidence.numbers import number
 from pgaudit.evidence.readme import Command, Readme, read_readme, read_run_script
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MOST_CONFIGURATIONS = 4
+"""Commands of a script that are tried until its print of the score is reached."""
 FOREIGN = (".c", ".cc", ".cpp", ".cxx", ".cu")
 SCORE_TOLERANCE = 6e-5
 """Bits per byte: claims are rounded to four decimals or more."""
@@ -106,16 +109,20 @@ class Evidence:
         """
         if self.main is None:
             return None
-        found = self._run(self.main, effective(self.main, self.commands, self.scored_log), self.scored_log)
-        if found is None or found.matched:
-            return found
-        for script in self.scripts:
-            if script is self.main or not any(_may_print(script, line) for line in self._score_lines):
-                continue
-            other = self._run(script, effective(script, self.commands, self.scored_log), self.scored_log)
-            if other is not None and other.matched:
-                return other
-        return found
+        others = (
+            script
+            for script in self.scripts
+            if script is not self.main and any(_may_print(script, line) for line in self._score_lines)
+        )
+        likeliest: Run | None = None
+        for script in (self.main, *others):
+            for configuration in islice(candidates(script, self.commands, self.scored_log), MOST_CONFIGURATIONS):
+                found = self._run(script, configuration, self.scored_log)
+                if found is not None and found.matched:
+                    return found
+                if likeliest is None or (likeliest.score is None and found is not None):
+                    likeliest = found
+        return likeliest
 
     @cached_property
     def run_as_shipped(self) -> Run | None:

@@ -102,7 +102,7 @@ def _commands(path: str, lines: list[str], first: int) -> Iterator[Command]:
                 words.popleft()
             if not words:
                 exported = own
-            elif target := _script(list(words)):
+            elif target := _script([_expand(word, own) for word in words]):
                 yield Command(own, *target, place(path, number, text))
 
 

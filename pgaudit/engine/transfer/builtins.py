@@ -182,7 +182,7 @@ def _min_max(pick: Callable[..., int]) -> Callable[[Machine, Arguments, int], Va
         if len(constants) == len(args.positional) > 1:
             return Const(pick(constants), m.union(args.positional))
         result = _extreme(m, args, line)
-        if pick is min and len(args.positional) == 2:  # noqa: PLR2004 -- the smaller of two
+        if pick is min and len(args.positional) == 2:
             result.labels |= m.choose(*args.positional, line)
         return result
 
