@@ -92,4 +92,14 @@ class StackEvent:
     """Labels of each."""
 
 
-Event = ScoreEvent | UpdateEvent | LookupEvent | ChoiceEvent | StackEvent | ReportEvent
+@dataclass(slots=True)
+class SpreadEvent:
+    """A score was divided by a property of the scored token: its number of bytes."""
+
+    number: int
+    place: Place
+    score: int
+    """Labels of what was divided."""
+
+
+Event = ScoreEvent | UpdateEvent | LookupEvent | ChoiceEvent | StackEvent | SpreadEvent | ReportEvent

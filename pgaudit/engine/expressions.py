@@ -80,7 +80,10 @@ def binary(m: Machine, op: str, left: Value, right: Value) -> Value:
         return _sequence_arithmetic(m, op, left, right)
     if op in "+/%" and (text := join_text(op, left, right)) is not None:
         return Data(m.content(left) | m.content(right), scalar=True, text=text)
-    result = Data(m.content(left) | m.content(right))
+    mine, theirs = m.content(left), m.content(right)
+    result = Data(mine | theirs)
+    if op == "/" and mine & m.labels.mask(Score) and theirs & m.labels.mask(Lookup):
+        result.labels |= m.spread(mine & m.labels.mask(Score), m.line)
     result.scalar = _scalar(left) and _scalar(right)
     result.linear = _linear(m, op, left, right)
     return result

@@ -85,8 +85,14 @@ class Stacked(NamedTuple):
     event: int
 
 
+class Spread(NamedTuple):
+    """A share of the score that a spread event divided."""
+
+    event: int
+
+
 class Mixed(NamedTuple):
-    """A sum over the alternatives of a stack event."""
+    """A sum over the alternatives of a stack event, or a probability made of the shares of a spread event."""
 
     event: int
 
@@ -95,14 +101,14 @@ class Clock(NamedTuple):
     """Read from a clock."""
 
 
-Label = Iteration | Token | Activation | Score | Update | Lookup | Depends | Artifact | Unset | Decided | Stacked | Mixed | Clock
+Label = Iteration | Token | Activation | Score | Update | Lookup | Depends | Artifact | Unset | Decided | Stacked | Spread | Mixed | Clock
 Kind = TypeVar(
-    "Kind", Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset, Decided, Stacked, Mixed, Clock
+    "Kind", Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset, Decided, Stacked, Spread, Mixed, Clock
 )
 
 
 KINDS = (
-    Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset, Decided, Stacked, Mixed, Clock
+    Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset, Decided, Stacked, Spread, Mixed, Clock
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from pgaudit.engine.events import (
     ReportEvent,
     ScoreEvent,
     Spot,
+    SpreadEvent,
     StackEvent,
     UpdateEvent,
 )
@@ -25,6 +26,7 @@ from pgaudit.engine.labels import (
     LabelTable,
     Lookup,
     Score,
+    Spread,
     Stacked,
     Token,
     Unset,
@@ -365,6 +367,12 @@ class Machine:
         number = len(self.events)
         self.events.append(StackEvent(number, self.place(line), parts_))
         return self.labels.bit(Stacked(number))
+
+    def spread(self, score: int, line: int) -> int:
+        """Record that a score is divided by a table's entry for the token; returns the label of the shares."""
+        number = len(self.events)
+        self.events.append(SpreadEvent(number, self.place(line), score))
+        return self.labels.bit(Spread(number))
 
     def report(self, template: str, values: Iterable[Value], line: int) -> None:
         """Record something printed."""

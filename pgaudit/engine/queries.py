@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
-from pgaudit.engine.events import ChoiceEvent, Event, LookupEvent, ReportEvent, ScoreEvent, StackEvent, UpdateEvent
+from pgaudit.engine.events import ChoiceEvent, Event, LookupEvent, ReportEvent, ScoreEvent, SpreadEvent, StackEvent, UpdateEvent
 from pgaudit.engine.labels import Activation, Decided, Iteration, Lookup, Mixed, Score, Token, Update
 from pgaudit.engine.linear import Linear, distance
 from pgaudit.engine.walk import Walk
@@ -227,12 +227,21 @@ class UnscoredPart(NamedTuple):
     score: ScoreEvent
 
 
+def spread_scores(walk: Walk, report: ReportEvent) -> Iterator[SpreadEvent]:
+    """Scores of tokens that were spread over their bytes and made into byte probabilities behind the report (C2)."""
+    for label in walk.labels.of(report.labels, Mixed):
+        event = walk.events[label.event]
+        if isinstance(event, SpreadEvent) and any(_evaluates(walk, score) for score in scores_of(walk, event.score)):
+            yield event
+
+
 def unscored_parts(walk: Walk, report: ReportEvent) -> Iterator[UnscoredPart]:
     """Mixtures behind the reported score that add up scores and something that the network says of no token (C2)."""
     plain = walk.labels.mask(Score, Lookup, Token)
     for label in walk.labels.of(report.labels, Mixed):
         event = walk.events[label.event]
-        assert isinstance(event, StackEvent)
+        if not isinstance(event, StackEvent):
+            continue
         scores = [score for part in event.parts for score in scores_of(walk, part) if _evaluates(walk, score)]
         if scores and any(part & walk.labels.mask(Activation) and not part & plain for part in event.parts):
             yield UnscoredPart(event, scores[0])

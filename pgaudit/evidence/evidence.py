@@ -152,7 +152,7 @@ class Evidence:
                     yield Layer(path, text, language="c")
             yield from script.embedded
 
-        witness = Witness(shown.path, lambda: self.scored_log_lines) if shown else None
+        witness = Witness(shown.path, lambda: self.scored_log_lines, shown.embedded) if shown else None
         elsewhere = bool(self._score_lines) and not any(
             _may_print(shipped, line) for shipped in self.scripts for line in self._score_lines
         )

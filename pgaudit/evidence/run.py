@@ -28,11 +28,16 @@ class Witness:
     path: str
     read: Callable[[], tuple[str, ...]]
     """Its lines; asked for only when something was skipped."""
+    embedded: tuple[tuple[int, int], ...] = ()
+    """First and last line of each source text in it."""
 
     def lines(self, layers: Iterable[Layer]) -> tuple[str, ...]:
         """Its lines, empty where they repeat the source: many scripts print themselves first."""
         source = {line.strip() for layer in layers for line in layer.text.splitlines()}
-        return tuple("" if line.strip() in source else line for line in self.read())
+        shown = ["" if line.strip() in source else line for line in self.read()]
+        for first, last in self.embedded:
+            shown[first - 1 : last] = [""] * (last - first + 1)
+        return tuple(shown)
 
 
 @dataclass(frozen=True)

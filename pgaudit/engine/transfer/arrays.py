@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pgaudit.engine.calls import Arguments, cells_of
 from pgaudit.engine.indexing import Bounds, count
 from pgaudit.engine.indexing import read as read_index
-from pgaudit.engine.labels import Depends, Iteration, Mixed, Stacked, Token
+from pgaudit.engine.labels import Depends, Iteration, Mixed, Spread, Stacked, Token
 from pgaudit.engine.linear import ZERO
 from pgaudit.engine.machine import Machine
 from pgaudit.engine.transfer.builtins import copied, first, nothing, size
@@ -184,6 +184,15 @@ def summed(m: Machine, args: Arguments, line: int) -> Value:
     return Data(labels & ~m.labels.mask(Iteration) | mixed)
 
 
+def curved(m: Machine, args: Arguments, line: int) -> Value:
+    """``exp``, ``log`` and the like: of a score's shares they make probabilities of their own."""
+    result = same_address(m, args, line)
+    shares = m.labels.of(result.labels, Spread)
+    assert isinstance(result, Data)
+    result.labels |= sum(m.labels.bit(Mixed(label.event)) for label in shares)
+    return result
+
+
 def smaller(m: Machine, args: Arguments, line: int) -> Value:
     """``minimum(a, b)``: a choice between scores."""
     left, right = args.get(0, "input"), args.get(1, "other")
@@ -200,14 +209,16 @@ def _logits_only(m: Machine, args: Arguments, line: int) -> Value:
 
 _NEW = ("zeros", "ones", "empty", "full", "rand", "randn", "randint", "randperm", "eye", "zeros_like", "ones_like",
         "empty_like", "full_like", "rand_like", "randn_like", "normal", "linspace", "tril", "triu", "full_like")  # fmt: skip
-_ELEMENTWISE = ("abs", "exp", "log", "log1p", "log2", "expm1", "sqrt", "square", "neg", "clip", "clamp", "maximum",
+_CURVED = ("exp", "log", "log1p", "log2", "expm1", "logaddexp", "sigmoid")
+_ELEMENTWISE = ("abs", "sqrt", "square", "neg", "clip", "clamp", "maximum",
                 "float32", "float64", "int64", "int32", "uint64", "uint32", "uint16", "int16", "bitwise_xor",
-                "bitwise_and", "remainder", "sigmoid", "tanh", "nan_to_num", "ascontiguousarray", "asarray", "array",
+                "bitwise_and", "remainder", "tanh", "nan_to_num", "ascontiguousarray", "asarray", "array",
                 "atleast_1d", "round", "power", "mod", "mul", "add", "sub", "div", "as_tensor")  # fmt: skip
 
 FUNCTIONS: dict[str, Transfer] = {
     **{f"{package}.{name}": constructor for package in ("torch", "numpy") for name in _NEW},
     **{f"{package}.{name}": same_address for package in ("torch", "numpy") for name in _ELEMENTWISE},
+    **{f"{package}.{name}": curved for package in ("torch", "numpy", "math") for name in _CURVED},
     **{
         f"{package}.{name}": concatenate
         for package in ("torch", "numpy")

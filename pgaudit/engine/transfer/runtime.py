@@ -194,6 +194,11 @@ def _gathered(m: Machine, args: Arguments, line: int) -> Value:
     return Const(None)
 
 
+def _swapped(args: Arguments) -> Arguments:
+    """``gather`` has the input first, ``all_gather`` the outputs."""
+    return Arguments(args.positional[1::-1], args.keywords)
+
+
 def _world_size(m: Machine, args: Arguments, line: int) -> Value:
     return Const(int(m.environment["WORLD_SIZE"].value))
 
@@ -224,6 +229,8 @@ FUNCTIONS: dict[str, Callable[[Machine, Arguments, int], Value]] = {
     "torch.distributed.all_gather": _gathered,
     "torch.distributed.all_gather_into_tensor": _gathered,
     "torch.distributed.all_gather_object": _gathered,
+    "torch.distributed.gather": lambda m, args, line: _gathered(m, _swapped(args), line),
+    "torch.distributed.gather_object": lambda m, args, line: _gathered(m, _swapped(args), line),
     "torch.distributed.init_process_group": nothing,
     "torch.distributed.destroy_process_group": nothing,
     "contextlib.nullcontext": first,

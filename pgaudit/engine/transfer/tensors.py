@@ -10,7 +10,7 @@ from pgaudit.engine.indexing import read as read_index
 from pgaudit.engine.labels import Decided, Depends, Iteration, Score, Token
 from pgaudit.engine.machine import Machine
 from pgaudit.engine.transfer import files
-from pgaudit.engine.transfer.arrays import smaller, summed
+from pgaudit.engine.transfer.arrays import curved, smaller, summed
 from pgaudit.engine.transfer.networks import register_hook
 from pgaudit.engine.values import Const, Data, Function, Method, Network, Sequence, Value
 
@@ -20,8 +20,9 @@ VIEWS = frozenset({
 })  # fmt: skip
 CONVERSIONS = frozenset({
     "to", "cpu", "cuda", "float", "double", "half", "bfloat16", "int", "long", "short", "bool", "type", "astype",
-    "type_as", "copy", "clone", "tolist", "exp", "log", "abs", "neg", "clamp", "clamp_min", "clip", "sqrt", "round",
+    "type_as", "copy", "clone", "tolist", "abs", "neg", "clamp", "clamp_min", "clip", "sqrt", "round",
 })  # fmt: skip
+CURVES = frozenset({"exp", "log", "log1p", "expm1", "logaddexp", "sigmoid"})
 SHAPES = frozenset(
     {"size", "numel", "dim", "element_size", "storage_offset", "get_device", "stride", "nelement", "ndimension"}
 )
@@ -60,6 +61,8 @@ def call_method(m: Machine, receiver: Data, name: str, args: Arguments, line: in
         return _view(m, receiver)
     if name in CONVERSIONS:
         return _converted(m, receiver, name, args)
+    if name in CURVES:
+        return curved(m, Arguments([receiver], {}), line)
     if name in SHAPES:
         return Data(scalar=True)
     if name in SELECTIONS:
