@@ -240,6 +240,8 @@ def _try(m: Machine, node: ir.Try) -> Outcome:
     m.handlers += bool(node.handlers)
     outcome = run(m, node.body)
     m.handlers -= bool(node.handlers)
+    if any(isinstance(statement, ir.Import) for statement in node.body):
+        _without_import(m, node)
     if outcome == "raise" and node.handlers:
         handler = node.handlers[0]
         if handler.name:
@@ -249,6 +251,16 @@ def _try(m: Machine, node: ir.Try) -> Outcome:
         outcome = run(m, node.orelse)
     final = run(m, node.final)
     return final or outcome
+
+
+def _without_import(m: Machine, node: ir.Try) -> None:
+    """An optional package may be missing: a name that would then stand for another word may have either value."""
+    for statement in (statement for handler in node.handlers for statement in handler.body):
+        if isinstance(statement, ir.Assign) and isinstance(statement.value, ir.Const):
+            for target in statement.targets:
+                present = m.frame.env.get(target.id) if isinstance(target, ir.Name) else None
+                if isinstance(present, Const) and isinstance(present.value, str) and isinstance(target, ir.Name):
+                    m.frame.env[target.id] = join(present, Const(statement.value.value))
 
 
 # --- loops ---------------------------------------------------------------------------------------------------------

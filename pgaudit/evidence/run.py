@@ -146,4 +146,4 @@ def run_script(
         seen, configuration = again, more
     found = reported(seen, score_lines)
     matched = found is not None and found.matched
-    return Run(seen, found.event if found else None, matched, foreign_log, configuration, layers)
+    return Run(seen, found.event if found else None, matched, foreign_log and not matched, configuration, layers)

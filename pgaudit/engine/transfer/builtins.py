@@ -240,7 +240,8 @@ def _getattr(m: Machine, args: Arguments, line: int) -> Value:
     if value is None:
         return Data()
     if not isinstance(name, Const):
-        if isinstance(value, Instance) and not isinstance(value, Network):
+        settings = isinstance(value, Instance) and all(isinstance(a, Const | Data) for a in value.attrs.values())
+        if isinstance(value, Instance) and not isinstance(value, Network) and not settings:
             m.problem("attribute name not known")
         return Data(m.content(value), cell=value if isinstance(value, Network) else None)
     default = args.get(2, "default")

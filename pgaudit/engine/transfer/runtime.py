@@ -13,7 +13,7 @@ from pgaudit.engine.values import Const, Data, Either, Function, Instance, Nativ
 
 DEFAULT = "code default"
 ON = "on"
-OFF = frozenset({"0", "0.0", "false", "no", "off", "none"})
+OFF = frozenset({"0", "0.0", "false", "no", "off", "none", "disabled", "skipped"})
 CALLBACK_KEYWORDS = ("target", "func", "fn")
 
 
@@ -23,6 +23,9 @@ def environment(m: Machine, name: Value | None, default: Value | None) -> Value:
     if not isinstance(key, str):
         return Data(scalar=True)
     setting = m.environment.get(key)
+    if setting is not None and _is_word_for_number(setting.value, default):
+        # A log line like ``NAME:start`` is no value, but nobody prints it of something that is off.
+        setting = None if str(setting.value).lower() in OFF else Setting(None, setting.source)
     if setting is not None:
         m.read[key] = (setting.value if setting.value is not None else ON, setting.source)
         return set_value(setting)
@@ -30,6 +33,18 @@ def environment(m: Machine, name: Value | None, default: Value | None) -> Value:
         m.read.setdefault(key, (str(default.value), DEFAULT))
         return off_default(m, key, default)
     return default if default is not None else off_default(m, key, Const(None))
+
+
+def _is_word_for_number(value: str | None, default: Value | None) -> bool:
+    return value is not None and _is_number(known(default)) and not _is_number(value)
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(str(value))
+    except ValueError:
+        return False
+    return True
 
 
 def set_value(setting: Setting) -> Value:
