@@ -6,6 +6,7 @@ running and the log holds what only that block prints, the setting was on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pgaudit.engine.machine import Setting, Skipped
@@ -13,6 +14,9 @@ from pgaudit.engine.queries import prints
 from pgaudit.engine.walk import Walk
 from pgaudit.program import ir
 
+PRINTING = frozenset({"print", "write", "info"})
+SETTING = re.compile(r"\s*\w+\s*[:=]\s*\S+\s*")
+"""A line that any dump of the settings may have printed."""
 LEAST_LETTERS = 5
 """A shorter template could have printed lines of any other."""
 LONGEST_CHAIN = 3
@@ -27,8 +31,12 @@ def settings_proven(walk: Walk, modules: Mapping[str, ir.Module], lines: Sequenc
     if not walk.skipped or not lines:
         return {}
     blocks: dict[str, set[tuple[str, ...]]] = {}
+    functions = {
+        node.name: node for module in modules.values() for node in _nodes(module.body) if isinstance(node, ir.Function)
+    }
+    printers = {"print"} | {name for name, function in functions.items() if _hands_on(function)}
     for skipped in walk.skipped:
-        for template in _templates(skipped, modules):
+        for template in _templates(skipped, functions, printers):
             blocks.setdefault(template, set()).add(skipped.settings)
     text = "\n".join(lines)
     proven: dict[str, Setting] = {}
@@ -47,39 +55,57 @@ def _line_of(template: str, lines: Sequence[str], text: str) -> int | None:
     longest = max((part.strip() for part in template.split("\0")), key=len)
     if longest not in text:
         return None
-    return next((number for number, line in enumerate(lines, 1) if longest in line and prints(template, line)), None)
+    return next(
+        (
+            number
+            for number, line in enumerate(lines, 1)
+            if longest in line and not SETTING.fullmatch(line) and prints(template, line)
+        ),
+        None,
+    )
 
 
-def _templates(skipped: Skipped, modules: Mapping[str, ir.Module]) -> Iterator[str]:
-    """The texts that a block hands to calls, and those of the functions that it calls by name."""
-    functions = {
-        node.name: node
-        for module in modules.values()
-        for node in module.body
-        if isinstance(node, ir.Function)
-    }
+def _hands_on(function: ir.Function) -> bool:
+    """Does a function print what it is given (``log0(message)``)?"""
+    given = {param.name for param in function.params}
+    return any(
+        _name(call) in PRINTING and any(isinstance(a.value, ir.Name) and a.value.id in given for a in call.args)
+        for call in _calls(function.body)
+    )
+
+
+def _name(call: ir.Call) -> str:
+    return call.func.id if isinstance(call.func, ir.Name) else call.func.attr if isinstance(call.func, ir.Attribute) else ""
+
+
+def _templates(skipped: Skipped, functions: Mapping[str, ir.Function], printers: set[str]) -> Iterator[str]:
+    """The texts that a block prints, and those that the functions print which it calls by name."""
     seen: set[str] = set()
     blocks: list[tuple[Iterable[object], int]] = [(skipped.body, 0)]
     while blocks:
         block, depth = blocks.pop()
         for call in _calls(block):
-            if call.args and (template := _template(call.args[0].value)):
+            name = _name(call)
+            if name in printers and call.args and (template := _template(call.args[0].value)):
                 yield template
-            name = call.func.id if isinstance(call.func, ir.Name) else ""
             if name in functions and name not in seen and depth < LONGEST_CHAIN:
                 seen.add(name)
                 blocks.append((functions[name].body, depth + 1))
 
 
 def _calls(block: Iterable[object]) -> Iterator[ir.Call]:
+    return (node for node in _nodes(block) if isinstance(node, ir.Call))
+
+
+def _nodes(block: Iterable[object]) -> Iterator[object]:
+    """Every node of a block, in no particular order."""
     pending: list[object] = [*block]
     while pending:
         part = pending.pop()
         if isinstance(part, list | tuple):
             pending.extend(part)
         elif isinstance(part, ir.Node | ir.Argument | ir.Generator | ir.Handler):
-            if isinstance(part, ir.Call):
-                yield part
+            yield part
             pending.extend(getattr(part, name) for cls in type(part).__mro__ for name in getattr(cls, "__slots__", ()))
 
 
