@@ -8,7 +8,7 @@ from typing import Any
 
 from pgaudit.engine import calls, indexing
 from pgaudit.engine.iteration import elements
-from pgaudit.engine.labels import Clock, Decided, Iteration, Lookup, Score, Unset
+from pgaudit.engine.labels import Bytes, Clock, Decided, Iteration, Lookup, Score, Unset
 from pgaudit.engine.machine import Machine, each
 from pgaudit.engine.transfer.strings import join_text, text_of
 from pgaudit.engine.values import (
@@ -82,7 +82,7 @@ def binary(m: Machine, op: str, left: Value, right: Value) -> Value:
         return Data(m.content(left) | m.content(right), scalar=True, text=text)
     mine, theirs = m.content(left), m.content(right)
     result = Data(mine | theirs)
-    if op == "/" and mine & m.labels.mask(Score) and theirs & m.labels.mask(Lookup):
+    if op == "/" and mine & m.labels.mask(Score) and theirs & m.labels.mask(Lookup, Bytes):
         result.labels |= m.spread(mine & m.labels.mask(Score), m.line)
     result.scalar = _scalar(left) and _scalar(right)
     result.linear = _linear(m, op, left, right)

@@ -73,6 +73,12 @@ class Unset(NamedTuple):
     setting: str
 
 
+class Bytes(NamedTuple):
+    """The byte lengths of tokens, from a file that stands beside the shards."""
+
+    path: str
+
+
 class Decided(NamedTuple):
     """Chosen by a comparison of scores."""
 
@@ -101,14 +107,14 @@ class Clock(NamedTuple):
     """Read from a clock."""
 
 
-Label = Iteration | Token | Activation | Score | Update | Lookup | Depends | Artifact | Unset | Decided | Stacked | Spread | Mixed | Clock
+Label = Iteration | Token | Activation | Score | Update | Lookup | Depends | Artifact | Unset | Bytes | Decided | Stacked | Spread | Mixed | Clock
 Kind = TypeVar(
-    "Kind", Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset, Decided, Stacked, Spread, Mixed, Clock
+    "Kind", Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset, Bytes, Decided, Stacked, Spread, Mixed, Clock
 )
 
 
 KINDS = (
-    Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset, Decided, Stacked, Spread, Mixed, Clock
+    Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset, Bytes, Decided, Stacked, Spread, Mixed, Clock
 )  # fmt: skip
 
 

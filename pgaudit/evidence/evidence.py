@@ -152,7 +152,10 @@ class Evidence:
                     yield Layer(path, text, language="c")
             yield from script.embedded
 
-        witness = Witness(shown.path, lambda: self.scored_log_lines, shown.embedded) if shown else None
+        witness = None
+        if shown is not None:
+            dumped = frozenset(setting.location.line or 0 for setting in shown.settings.values())
+            witness = Witness(shown.path, lambda: self.scored_log_lines, shown.embedded, dumped)
         elsewhere = bool(self._score_lines) and not any(
             _may_print(shipped, line) for shipped in self.scripts for line in self._score_lines
         )

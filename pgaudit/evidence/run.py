@@ -28,16 +28,18 @@ class Witness:
     path: str
     read: Callable[[], tuple[str, ...]]
     """Its lines; asked for only when something was skipped."""
-    embedded: tuple[tuple[int, int], ...] = ()
+    sources: tuple[tuple[int, int], ...] = ()
     """First and last line of each source text in it."""
+    settings: frozenset[int] = frozenset()
+    """The lines that dump settings: they are printed whatever is on."""
 
     def lines(self, layers: Iterable[Layer]) -> tuple[str, ...]:
-        """Its lines, empty where they repeat the source: many scripts print themselves first."""
+        """Its lines, empty where they repeat the source (many scripts print themselves first) or dump settings."""
         source = {line.strip() for layer in layers for line in layer.text.splitlines()}
         shown = ["" if line.strip() in source else line for line in self.read()]
-        for first, last in self.embedded:
+        for first, last in self.sources:
             shown[first - 1 : last] = [""] * (last - first + 1)
-        return tuple(shown)
+        return tuple("" if number in self.settings else line for number, line in enumerate(shown, 1))
 
 
 @dataclass(frozen=True)

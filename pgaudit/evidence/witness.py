@@ -6,7 +6,6 @@ running and the log holds what only that block prints, the setting was on.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pgaudit.engine.machine import Setting, Skipped
@@ -15,8 +14,6 @@ from pgaudit.engine.walk import Walk
 from pgaudit.program import ir
 
 PRINTING = frozenset({"print", "write", "info"})
-SETTING = re.compile(r"\s*\w+\s*[:=]\s*\S+\s*")
-"""A line that any dump of the settings may have printed."""
 LEAST_LETTERS = 5
 """A shorter template could have printed lines of any other."""
 LONGEST_CHAIN = 3
@@ -59,7 +56,7 @@ def _line_of(template: str, lines: Sequence[str], text: str) -> int | None:
         (
             number
             for number, line in enumerate(lines, 1)
-            if longest in line and not SETTING.fullmatch(line) and prints(template, line)
+            if longest in line and prints(template, line)
         ),
         None,
     )

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from pgaudit.engine.calls import Arguments
-from pgaudit.engine.labels import Artifact, Depends, Iteration, Token
+from pgaudit.engine.labels import Artifact, Bytes, Depends, Iteration, Token
 from pgaudit.engine.linear import ZERO
 from pgaudit.engine.machine import TRAINING_DATA, Machine, parts
 from pgaudit.engine.transfer.strings import text_of, text_value
@@ -64,6 +64,9 @@ def tokens(m: Machine, args: Arguments, line: int) -> Value:
     labels = m.content(source) & ~m.labels.mask(Iteration)
     for name in sorted(o for o in origins if o is not None):
         labels |= stream(m, name)
+    for text in texts(source):
+        if "byte" in text.rpartition("/")[2].lower():
+            labels |= m.labels.bit(Bytes(text))
     return Data(labels)
 
 
