@@ -157,6 +157,8 @@ class Machine:
     loop_numbers: dict[int, int] = field(default_factory=dict)
     written: int = 0
     """Labels of everything that the script saved to files."""
+    created: set[str] = field(default_factory=set)
+    """Paths that it opened for writing."""
     read: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Settings that the code asked for: name → (value used, what set it)."""
     limits: dict[Spot, float] = field(default_factory=dict)

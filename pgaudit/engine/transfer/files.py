@@ -58,6 +58,8 @@ def texts(value: Value | None) -> list[str]:
 def tokens(m: Machine, args: Arguments, line: int) -> Value:
     """``fromfile``, ``memmap`` and other readers of raw ids."""
     source = args.get(0, "file")
+    if any(text in m.created for text in texts(source)):
+        return Data(artifact(m, source))
     origins = {origin(text) for text in texts(source)} or {
         UNKNOWN_ORIGIN if isinstance(source, Data) and not source.labels else None
     }
@@ -118,6 +120,7 @@ def opened(m: Machine, args: Arguments, line: int) -> Value:
     path = args.get(0, "file")
     mode = args.get(1, "mode")
     if isinstance(mode, Const) and isinstance(mode.value, str) and ("w" in mode.value or "a" in mode.value):
+        m.created.update(texts(path))
         return Data()
     names = {origin(text) for text in texts(path) if text.endswith(SHARDS)} & {"val", "train"}
     labels = 0
@@ -147,6 +150,12 @@ def _listed(m: Machine, args: Arguments, line: int) -> Value:
 
 def _exists(m: Machine, args: Arguments, line: int) -> Value:
     return Data(scalar=True)
+
+
+def _renamed(m: Machine, args: Arguments, line: int) -> Value:
+    """``os.replace(source, target)``."""
+    m.created.update(texts(args.get(1, "dst")))
+    return Const(None)
 
 
 def _buffer(m: Machine, args: Arguments, line: int) -> Value:
@@ -207,6 +216,8 @@ FUNCTIONS: dict[str, Callable[[Machine, Arguments, int], Value]] = {
     "os.path.isfile": _exists,
     "os.path.isdir": _exists,
     "os.path.getsize": _exists,
+    "os.replace": _renamed,
+    "os.rename": _renamed,
     "io.BytesIO": _buffer,
     "logging.info": logged,
 }

@@ -180,6 +180,10 @@ def _smaller(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
     return smaller(m, Arguments([receiver, *args.positional], {}), line) if args.positional else _view(m, receiver)
 
 
+def _to_file(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
+    return files.saved(m, Arguments([receiver, *args.positional], {}), line)
+
+
 def _write_text(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
     return files.written(m, args, line)
 
@@ -203,6 +207,7 @@ SPECIAL: dict[str, Callable[[Machine, Data, Arguments, int], Value]] = {
     "parameters": _state,
     "format": _format,
     "write": _write_text,
+    "tofile": _to_file,
     "writelines": _write_text,
     "info": lambda m, receiver, args, line: files.logged(m, args, line),
 }
