@@ -54,6 +54,8 @@ class Run:
     configuration: Configuration
     layers: Mapping[str, Layer]
     """Module name to the text that was walked."""
+    modules: Mapping[str, ir.Module]
+    """The same, lowered."""
 
     @cached_property
     def state_changes(self) -> tuple[StateBeforeScore, ...]:
@@ -146,4 +148,4 @@ def run_script(
         seen, configuration = again, more
     found = reported(seen, score_lines)
     matched = found is not None and found.matched
-    return Run(seen, found.event if found else None, matched, foreign_log, configuration, layers)
+    return Run(seen, found.event if found else None, matched, foreign_log, configuration, layers, modules)
