@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from pgaudit.engine.events import Spot
@@ -18,10 +18,8 @@ from pgaudit.evidence.byte_tables.values import (
     Lanes,
     Method,
     Opaque,
-    Span,
     Table,
     as_table,
-    is_number,
 )
 from pgaudit.evidence.byte_tables.vocabulary import METHODS, SIZE, SIZES, SPECIAL, Tokenizer, snake_case
 from pgaudit.program import ir
@@ -33,7 +31,7 @@ LOADERS = {"load", "load_from_file", "load_from_serialized_proto"}
 class Expressions(State):
     """Evaluates expressions in the current frame; which functions of the script are entered is left to the subclass."""
 
-    def __init__(self, targets: frozenset[Opaque], report: Spot | None) -> None:
+    def __init__(self, targets: Iterable[Opaque] = (), report: Spot | None = None) -> None:
         super().__init__(targets)
         self.report = report
         self.scales: list[float] = []
@@ -57,9 +55,10 @@ class Expressions(State):
         """The value of an expression."""
         if node is None:
             return None
-        self.charge()
         method = self._KINDS.get(type(node))
-        return method(self, node) if method else self.fresh()
+        value = method(self, node) if method else self.fresh()
+        self.charge(value)
+        return value
 
     def lookup(self, name: str) -> Any:
         """The value of a name: local, enclosing, else the builtin."""
@@ -435,5 +434,3 @@ class Expressions(State):
 
 def _names_the_metric(text: str) -> bool:
     return any(word in text.lower() for word in ("bpb", "bits_per_byte", "bits per byte"))
-
-

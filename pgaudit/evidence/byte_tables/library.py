@@ -238,6 +238,21 @@ def pure(state: State, function: Callable[..., Any], arguments: Arguments, optio
     return state.compute(lambda: _sized(function(*arguments, **options)))
 
 
+def _known(function: Callable[..., Any]) -> Callable[[State, Arguments, Options], Any]:
+    return lambda state, arguments, options: pure(state, function, arguments, options)
+
+
+def _extreme(function: Callable[..., Any]) -> Callable[[State, Arguments, Options], Any]:
+    """``min``, ``max``: of counts, for each sampled token."""
+
+    def call(state: State, arguments: Arguments, options: Options) -> Any:
+        if len(arguments) == 2 and any(isinstance(side, Lanes) for side in arguments):
+            return state.elementwise(function, *arguments)
+        return pure(state, function, arguments, options)
+
+    return call
+
+
 def _sized(value: Any) -> Any:
     if isinstance(value, list | tuple | dict | set | str) and len(value) > MAX_ITEMS:
         raise Undecodable("collects too many elements")
@@ -272,27 +287,22 @@ _ARRAYS: dict[str, Callable[[State, Arguments, Options], Any]] = {
 }
 FUNCTIONS: Mapping[str, Callable[[State, Arguments, Options], Any]] = {
     **{f"{module}.{name}": function for module in ("torch", "numpy") for name, function in _ARRAYS.items()},
+    **{path: _known(function) for path, function in PURE.items() if path.startswith("builtins.")},
     "builtins.len": _length,
     "builtins.range": _range,
     "builtins.sum": _summed,
-    "builtins.int": _numeral(lambda value: int(value)),
-    "builtins.float": _numeral(lambda value: float(value)),
-    "builtins.round": lambda state, arguments, options: (
-        arguments[0] if arguments and isinstance(arguments[0], Opaque) else pure(state, round, arguments, options)
-    ),
-    "math.log": lambda state, arguments, options: pure(state, math.log, arguments, options),
-    "numpy.log": lambda state, arguments, options: pure(state, math.log, arguments, options),
-    "math.log2": lambda state, arguments, options: pure(state, math.log2, arguments, options),
-    **{
-        path: (lambda state, arguments, options, function=function: pure(state, function, arguments, options))
-        for path, function in PURE.items()
-        if path.startswith("builtins.") and path.rpartition(".")[2] not in ("len", "range", "sum", "int")
-    },
-    "builtins.set": lambda state, arguments, options: pure(state, set, arguments, options),
-    "builtins.frozenset": lambda state, arguments, options: pure(state, set, arguments, options),
-    "builtins.abs": lambda state, arguments, options: pure(state, abs, arguments, options),
-    "builtins.any": lambda state, arguments, options: pure(state, any, arguments, options),
-    "builtins.all": lambda state, arguments, options: pure(state, all, arguments, options),
+    "builtins.int": _numeral(int),
+    "builtins.float": _numeral(float),
+    "builtins.min": _extreme(min),
+    "builtins.max": _extreme(max),
+    "math.log": _known(math.log),
+    "numpy.log": _known(math.log),
+    "math.log2": _known(math.log2),
+    "builtins.set": _known(set),
+    "builtins.frozenset": _known(set),
+    "builtins.abs": _known(abs),
+    "builtins.any": _known(any),
+    "builtins.all": _known(all),
 }
 """Functions by qualified name."""
 

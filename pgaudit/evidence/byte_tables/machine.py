@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -50,7 +50,7 @@ class Machine(Expressions):
         self,
         modules: Mapping[str, ir.Module],
         relevant: frozenset[ir.Node],
-        targets: frozenset[Opaque] = frozenset(),
+        targets: Iterable[Opaque] = (),
         report: Spot | None = None,
     ) -> None:
         super().__init__(targets, report)
@@ -117,9 +117,7 @@ class Machine(Expressions):
             result = self.join(result, value)
         return result
 
-    def _bind_parameters(
-        self, function: Function, frame: Frame, arguments: list[Any], options: dict[str, Any]
-    ) -> None:
+    def _bind_parameters(self, function: Function, frame: Frame, arguments: list[Any], options: dict[str, Any]) -> None:
         rest = list(arguments)
         for parameter in function.node.params:
             name = parameter.name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cache
 from typing import Any
 
 from pgaudit.engine.events import Spot
@@ -85,10 +84,16 @@ def _definitions(module: ir.Module, name: str) -> list[_Definition]:
     return found
 
 
-@cache
 def _fields(kind: type) -> tuple[str, ...]:
-    names = (each.name for each in fields(kind)) if is_dataclass(kind) else ()
-    return tuple(name for name in names if name not in ("line", "carried", "ops", "op", "kind", "id", "attr"))
+    """The fields of a node that can hold nodes."""
+    if kind not in _FIELDS:
+        names = (each.name for each in fields(kind)) if is_dataclass(kind) else ()
+        _FIELDS[kind] = tuple(name for name in names if name not in _PLAIN)
+    return _FIELDS[kind]
+
+
+_PLAIN = frozenset({"line", "carried", "ops", "op", "kind", "id", "attr"})
+_FIELDS: dict[type, tuple[str, ...]] = {}
 
 
 def _parts(node: Any) -> Iterator[Any]:

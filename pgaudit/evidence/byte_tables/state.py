@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pgaudit.engine.events import Spot
@@ -25,10 +25,11 @@ SMALL = 0.01
 class State:
     """What expressions and statements share."""
 
-    def __init__(self, targets: frozenset[Opaque]) -> None:
-        self.targets = targets
-        """The values that byte tables were looked up at when they were the targets; empty on the first round."""
-        self.indices: set[Opaque] = set()
+    def __init__(self, targets: Iterable[Opaque] = ()) -> None:
+        self.targets = set(targets)
+        """What byte tables are looked up at: the tokens that are scored."""
+        self.others: set[Opaque] = set()
+        """What flags were looked up at before it was known to be a target, if it is one."""
         self.counted: list[Lanes] = []
         """Bytes of each sampled token as they enter a sum, a call or an unknown value."""
         self.frame = Frame("", {})
@@ -38,9 +39,11 @@ class State:
         self._numbers: dict[Any, int] = {}
         self._left = MAX_STEPS
 
-    def charge(self) -> None:
-        """Pay for one expression. Raises ``Undecided``."""
+    def charge(self, value: Any = None) -> None:
+        """Pay for one expression, and for its value by its size. Raises ``Undecided``."""
         self._left -= 1
+        if isinstance(value, str | bytes | list | tuple | dict | set):
+            self._left -= len(value) // 64
         if self._left < 0:
             raise Undecided
 
@@ -73,8 +76,10 @@ class State:
         numbers = [item for item in table.items if is_number(item)]
         counts = not table.boolean and any(item > 1 for item in numbers)
         if counts:
-            self.indices.add(index)
-        places = SAMPLED if counts or index in self.targets else (PREVIOUS,) * len(SAMPLED)
+            self.targets.add(index)
+        elif index not in self.targets:
+            self.others.add(index)
+        places = SAMPLED if index in self.targets else (PREVIOUS,) * len(SAMPLED)
         values = tuple(table.items[place] for place in places)
         return Lanes(values, table, frozenset({self.spot})) if counts else Lanes(values)
 
