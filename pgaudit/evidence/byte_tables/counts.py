@@ -6,17 +6,20 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pgaudit.engine.events import LookupEvent, ReportEvent, Spot
 from pgaudit.engine.labels import Lookup
 from pgaudit.engine.queries import scores_of
 from pgaudit.engine.walk import Walk
-from pgaudit.evidence.byte_tables.machine import Machine
 from pgaudit.evidence.byte_tables.reach import relevant
-from pgaudit.evidence.byte_tables.values import Lanes, Undecided, is_number
+from pgaudit.evidence.byte_tables.values import Lanes, Opaque, Undecided, is_number
 from pgaudit.evidence.byte_tables.vocabulary import MARKER, PIECES, SAMPLED, official
 from pgaudit.evidence.run import MAIN, Run
 from pgaudit.program import ir
+
+if TYPE_CHECKING:
+    from pgaudit.evidence.byte_tables.machine import Machine
 
 PLAUSIBLE = (2.0, 5.0)
 """Bytes per token of the tokenizers in use: 2.44 for 1,024 pieces, 4.07 for 16,384."""
@@ -109,9 +112,9 @@ def counts(
     """
     near = relevant(modules, [*lookups, *calls])
     try:
-        seen = _executed(Machine(modules, near))
+        seen = _executed(modules, near)
         if seen.targets & seen.others:
-            seen = _executed(Machine(modules, near, seen.targets))
+            seen = _executed(modules, near, seen.targets)
     except (Undecided, RecursionError):
         return ()
     return tuple(Count(counted.spots, _excesses(counted)) for counted in seen.counted)
@@ -123,7 +126,7 @@ def bytes_per_token(modules: Mapping[str, ir.Module], report: Spot, near: Iterab
     By constants alone a loss in nats is multiplied by ``1 / (ln 2 · bytes)``.
     """
     try:
-        seen = _executed(Machine(modules, relevant(modules, [report, *near]), report=report))
+        seen = _executed(modules, relevant(modules, [report, *near]), report=report)
     except (Undecided, RecursionError):
         return None
     found = {round(1 / (factor * math.log(2)), 6) for factor in seen.scales if factor > 0}
@@ -134,20 +137,33 @@ def bytes_per_token(modules: Mapping[str, ir.Module], report: Spot, near: Iterab
     return None if whole or not PLAUSIBLE[0] < constant < PLAUSIBLE[1] else constant
 
 
-def _executed(machine: Machine) -> Machine:
+def _executed(
+    modules: Mapping[str, ir.Module],
+    near: frozenset[ir.Node],
+    targets: Iterable[Opaque] = (),
+    report: Spot | None = None,
+) -> Machine:
+    from pgaudit.evidence.byte_tables.machine import Machine  # it needs libcst, a fifth of a second
+
+    machine = Machine(modules, near, targets, report)
     machine.enter(MAIN, MAIN)
-    for name in machine.modules:
+    for name in modules:
         machine.enter(name, MAIN)
     return machine
 
 
 def _excesses(counted: Lanes) -> tuple[Excess, ...]:
+    """What counts too much, if nothing counts too little: a count that is wrong both ways may be too small as a whole."""
     table = counted.table
     assert table is not None
-    found = []
-    for token, value in zip(SAMPLED, counted.values, strict=True):
+    found: dict[int, Excess] = {}
+    for (token, _), value in zip(SAMPLED, counted.values, strict=True):
         entry = table.items[token]
-        if is_number(value) and is_number(entry) and value > official(token):
+        if not is_number(value) or not is_number(entry):
+            continue
+        if value < official(token):
+            return ()
+        if value > official(token):
             spot = table.spots[token] if table.spots else None
-            found.append(Excess(PIECES[token], value, official(token), entry, spot))
-    return tuple(found)
+            found.setdefault(token, Excess(PIECES[token], value, official(token), entry, spot))
+    return tuple(found.values())

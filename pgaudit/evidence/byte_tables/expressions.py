@@ -19,6 +19,7 @@ from pgaudit.evidence.byte_tables.values import (
     Method,
     Opaque,
     Table,
+    Undecided,
     as_table,
 )
 from pgaudit.evidence.byte_tables.vocabulary import METHODS, SIZE, SIZES, SPECIAL, Tokenizer, snake_case
@@ -378,11 +379,11 @@ class Expressions(State):
         return self._unknown("method", receiver, name, arguments, options)
 
     def _container_method(self, receiver: Any, function: Callable[..., Any], arguments: list[Any]) -> Any:
-        """A method of a list or dict; one that may not have been called leaves it unknown."""
+        """A method of a list or dict. Raises ``Undecided`` if it may or may not make a list by token longer."""
         for value in arguments:
             self.use(value)
-        if self.uncertain and isinstance(receiver, list):
-            arguments = [self.fresh() for _ in arguments]
+        if self.uncertain and self.complete:
+            raise Undecided
         try:
             return function(receiver, *arguments)
         except Exception:  # noqa: BLE001 -- whatever a made-up value does to a container, the result is not known

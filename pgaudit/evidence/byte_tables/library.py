@@ -84,7 +84,7 @@ def array_method(state: State, array: Table | Lanes, name: str, arguments: Argum
             return state.fresh()
         return Table(list(array.items), array.boolean, list(array.spots)) if name in _LAYOUT else state.fresh()
     if name in _LAYOUT:
-        return array
+        return array.total() if name == "sum" else array
     state.use(array)
     return state.fresh()
 
@@ -191,7 +191,7 @@ def _summed(state: State, arguments: Arguments, _options: Options) -> Any:
     value = arguments[0] if arguments else None
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
-    return value if isinstance(value, Lanes) else state.opaque("sum", value)
+    return value.total() if isinstance(value, Lanes) else state.opaque("sum", value)
 
 
 def _range(state: State, arguments: Arguments, _options: Options) -> Any:

@@ -19,6 +19,7 @@ from pgaudit.evidence.byte_tables.values import (
     Opaque,
     Span,
     Table,
+    Undecided,
     as_table,
     is_number,
 )
@@ -27,6 +28,10 @@ from pgaudit.program import ir
 
 MAX_CALLS = 24
 """Calls inside each other that are followed."""
+
+
+MOST_ITEMS = 4
+"""Of a list that a loop runs over in full even if it has nothing to do with the vocabulary."""
 
 
 class Returned(Exception):
@@ -85,7 +90,8 @@ class Machine(Expressions):
 
     def call_script(self, function: Function | Class, arguments: list[Any], options: dict[str, Any]) -> Any:
         """Call a function or class of the script if it can have to do with byte tables."""
-        follow = function.node in self.relevant or any(map(_telling, [*arguments, *options.values()]))
+        receiver = function.receiver if isinstance(function, Function) else None
+        follow = function.node in self.relevant or any(map(_telling, [receiver, *arguments, *options.values()]))
         if not follow or self._depth >= MAX_CALLS or getattr(function.node, "is_generator", False):
             return self._unknown("call", function.node, arguments, options)
         self._depth += 1
@@ -192,6 +198,8 @@ class Machine(Expressions):
     def _augmented(self, node: ir.AugAssign) -> None:
         value = self.settled(self.evaluate(node.value))
         before = self.settled(self.evaluate(node.target))
+        if isinstance(value, Lanes) and node.op == "+" and is_number(before):
+            value = value.total()
         after = self.binary(node.op, before, value)
         if isinstance(before, Table) and isinstance(after, Table):
             before.items[:] = after.items
@@ -204,7 +212,9 @@ class Machine(Expressions):
             self.block(node.body if test else node.orelse)
             return
         ends = self._either([node.body, node.orelse])
-        if isinstance(test, Lanes) and len(ends) == 2:
+        if isinstance(test, Lanes):
+            if len(ends) < 2:
+                raise Undecided  # some of the sampled tokens leave here
             self._merge(ends, lambda one, other: self._chosen(test, one, other))
         else:
             self._merge(ends, self.join)
@@ -219,22 +229,23 @@ class Machine(Expressions):
 
     def _either(self, bodies: list[list[ir.Stmt]]) -> list[dict[str, Any]]:
         """The names at the end of each branch that does not leave the block. Raises ``Left`` if every one does."""
-        before = dict(self.frame.names)
+        before, certain = dict(self.frame.names), self.uncertain
         ends: list[dict[str, Any]] = []
-        self.uncertain += 1
+        skips = False
         for body in bodies:
             self._reset(before)
+            self.uncertain = certain + 1
             try:
                 self.block(body)
                 ends.append(dict(self.frame.names))
             except Returned as returned:
                 self.frame.returns.append(returned.value)
-            except Left:
-                continue
-        self.uncertain -= 1
+            except Left as left:
+                skips = skips or left.kind != "raise"
+        self.uncertain = certain + skips  # of the rest of this iteration it is not known whether it is reached
         self._reset(before)
         if not ends:
-            raise Left("both")
+            raise Left("continue" if skips else "raise")
         return ends
 
     def _reset(self, names: dict[str, Any]) -> None:
@@ -256,7 +267,7 @@ class Machine(Expressions):
             source = source.items
         if isinstance(source, list | tuple | dict | str | bytes | set):
             items = list(source)
-            if len(items) <= 4 or self._is_over_vocabulary(body):
+            if len(items) in (*range(MOST_ITEMS + 1), SIZE) or self._is_over_vocabulary(body):
                 return items, True
             return [self.opaque("element", body)], False
         return [self.opaque("element", source)], False
@@ -273,10 +284,12 @@ class Machine(Expressions):
     def _for(self, node: ir.For) -> None:
         items, complete = self.elements(self.settled(self.evaluate(node.iterable)), node)
         before = dict(self.frame.names)
+        self.complete += complete
         for item in items:
             self.bind(node.target, item)
             if not self._iteration(node.body):
                 break
+        self.complete -= complete
         if not complete:
             self._forget(node.carried, before)
         self.block(node.orelse)
@@ -290,12 +303,15 @@ class Machine(Expressions):
 
     def _iteration(self, body: list[ir.Stmt]) -> bool:
         """Execute a loop's body once; false after ``break``."""
+        certain = self.uncertain
         try:
             self.block(body)
         except Left as left:
             if left.kind == "raise":
                 raise
             return left.kind != "break"
+        finally:
+            self.uncertain = certain
         return True
 
     def _forget(self, carried: frozenset[str], before: Mapping[str, Any]) -> None:
@@ -369,8 +385,10 @@ class Machine(Expressions):
     def _match(self, node: ir.Match) -> None:
         self.evaluate(node.subject)
         ends = self._either([body for _, body in node.cases] + [[]])
-        for end in ends[1:]:
-            self._merge([dict(self.frame.names) if end is not ends[1] else ends[0], end], self.join)
+        joined = ends[0]
+        for end in ends:
+            self._merge([joined, end], self.join)
+            joined = dict(self.frame.names)
 
     _STATEMENTS: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
         ir.Evaluate: _evaluate,

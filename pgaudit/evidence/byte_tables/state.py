@@ -8,7 +8,7 @@ from typing import Any
 
 from pgaudit.engine.events import Spot
 from pgaudit.evidence.byte_tables.values import External, Frame, Lanes, Opaque, Table, Undecided, is_number
-from pgaudit.evidence.byte_tables.vocabulary import PREVIOUS, SAMPLED
+from pgaudit.evidence.byte_tables.vocabulary import SAMPLED, TELLING, official
 from pgaudit.source.evaluator.codecs import Undecodable
 from pgaudit.source.evaluator.operators import FAULTS, MAX_ITEMS, repeated
 
@@ -36,6 +36,8 @@ class State:
         self.spot: Spot = ("", 0)
         self.uncertain = 0
         """How many conditions that are not known stand around what is executed."""
+        self.complete = 0
+        """Loops around it that run in full."""
         self._numbers: dict[Any, int] = {}
         self._left = MAX_STEPS
 
@@ -64,8 +66,8 @@ class State:
         return id(part), type(part)
 
     def use(self, value: Any) -> None:
-        """A value leaves for where it is not followed: a sum, a call, a file."""
-        if isinstance(value, Lanes) and value.table is not None:
+        """A value leaves for where it is not followed: a call, a file, a number that is not known."""
+        if isinstance(value, Lanes) and value.table is not None and value.summed:
             self.counted.append(value)
         elif isinstance(value, tuple | list) and len(value) < len(SAMPLED) * 2:
             for item in value:
@@ -73,14 +75,13 @@ class State:
 
     def look_up(self, table: Table, index: Opaque) -> Lanes:
         """What a table holds for the sampled tokens, or for the token before them."""
-        numbers = [item for item in table.items if is_number(item)]
-        counts = not table.boolean and any(item > 1 for item in numbers)
+        counts = not table.boolean and all(table.items[place] == official(place) for place in TELLING)
         if counts:
             self.targets.add(index)
         elif index not in self.targets:
             self.others.add(index)
-        places = SAMPLED if index in self.targets else (PREVIOUS,) * len(SAMPLED)
-        values = tuple(table.items[place] for place in places)
+        scored = index in self.targets
+        values = tuple(table.items[token if scored else before] for token, before in SAMPLED)
         return Lanes(values, table, frozenset({self.spot})) if counts else Lanes(values)
 
     def join(self, one: Any, other: Any) -> Any:
@@ -102,7 +103,7 @@ class State:
             return self.opaque(op, left, right)
         for side, other in ((left, right), (right, left)):
             if isinstance(side, Lanes) and not is_number(other) and not isinstance(other, Lanes):
-                self.use(side)
+                self.use(side.total() if op == "+" else side)
                 return self.opaque(op, left, right)
         if isinstance(left, Lanes | Table) or isinstance(right, Lanes | Table):
             return self.elementwise(function, left, right)

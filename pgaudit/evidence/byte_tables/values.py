@@ -58,6 +58,12 @@ class Lanes:
     """The table of byte counts that it comes from; ``None`` for flags."""
     spots: frozenset[Spot] = frozenset()
     """The lookups in that table."""
+    summed: bool = False
+    """It was added up over positions: a count, and not a property of each token."""
+
+    def total(self) -> Lanes:
+        """The sum over all positions; each sampled token stays apart."""
+        return Lanes(self.values, self.table, self.spots, True)
 
     def map(self, function: Callable[..., Any], *others: Any) -> Lanes:
         """Lane by lane; the byte counts of the first operand that has any."""
@@ -65,7 +71,8 @@ class Lanes:
         sides = [self, *(other for other in others if isinstance(other, Lanes))]
         table = next((side.table for side in sides if side.table), None)
         spots = frozenset().union(*(side.spots for side in sides))
-        return Lanes(tuple(function(*row) for row in zip(self.values, *columns, strict=True)), table, spots)
+        values = tuple(function(*row) for row in zip(self.values, *columns, strict=True))
+        return Lanes(values, table, spots, any(side.summed for side in sides))
 
 
 @dataclass(slots=True, eq=False)

@@ -23,11 +23,21 @@ WORD = PIECES.index(MARKER + "the")
 PLAIN = PIECES.index("ing")
 CYRILLIC = PIECES.index(MARKER + "\u0441\u0430")
 ACCENTED = PIECES.index("\u00e9")
-SAMPLED = (PLAIN, ACCENTED, WORD, CYRILLIC, BYTE)
-"""Tokens that counts are compared on: control tokens are a thousandth of the text, and a lone marker is counted variously."""
+LETTER = PIECES.index("e")
+SAMPLED = (
+    (PLAIN, LETTER),
+    (ACCENTED, LETTER),
+    (WORD, LETTER),
+    (CYRILLIC, LETTER),
+    (BYTE, LETTER),
+    (WORD, WORD),
+    (PLAIN, WORD),
+)
+"""Tokens that counts are compared on, each with the token before it. Control tokens are left out, as they are a thousandth of
+the text, and so is a lone marker, which right tables count variously."""
 
-PREVIOUS = PIECES.index("e")
-"""The token before each of them: an ordinary one, so that the space of a marker counts."""
+TELLING = (PLAIN, LETTER)
+"""Pieces that every table of byte counts has right, and that tell it from other tables by token."""
 
 METHODS: Final = frozenset({"id_to_piece", "is_byte", "is_control", "is_unknown", "is_unused"})
 SIZES: Final = frozenset({"vocab_size", "get_piece_size", "piece_size"})
@@ -58,7 +68,7 @@ def snake_case(name: str) -> str:
 
 
 def official(token: int) -> int:
-    """The bytes that a sampled token stands for after an ordinary token."""
+    """The bytes that a sampled token stands for after another one."""
     if token == BYTE:
         return 1
     piece = PIECES[token]
