@@ -25,6 +25,7 @@ from pgaudit.evidence.byte_tables.values import (
 from pgaudit.evidence.byte_tables.vocabulary import METHODS, SIZE, SIZES, SPECIAL, Tokenizer, snake_case
 from pgaudit.program import ir
 from pgaudit.source.evaluator.functions import METHODS as CONSTANT_METHODS
+from pgaudit.source.evaluator.operators import FAULTS
 
 LOADERS = {"load", "load_from_file", "load_from_serialized_proto"}
 
@@ -386,7 +387,7 @@ class Expressions(State):
             raise Undecided
         try:
             return function(receiver, *arguments)
-        except Exception:  # noqa: BLE001 -- whatever a made-up value does to a container, the result is not known
+        except FAULTS:
             return self.fresh()
 
     def _ask(self, tokenizer: Tokenizer, method: str, arguments: list[Any]) -> Any:

@@ -235,7 +235,7 @@ def pure(state: State, function: Callable[..., Any], arguments: Arguments, optio
         for value in values:
             state.use(value)
         return state.opaque("call", getattr(function, "__name__", "function"), values)
-    return state.compute(lambda: _sized(function(*arguments, **options)))
+    return state.compute(lambda *given: _sized(function(*given, **options)), *arguments)
 
 
 def _known(function: Callable[..., Any]) -> Callable[[State, Arguments, Options], Any]:
@@ -301,8 +301,6 @@ FUNCTIONS: Mapping[str, Callable[[State, Arguments, Options], Any]] = {
     "builtins.set": _known(set),
     "builtins.frozenset": _known(set),
     "builtins.abs": _known(abs),
-    "builtins.any": _known(any),
-    "builtins.all": _known(all),
 }
 """Functions by qualified name."""
 

@@ -18,6 +18,9 @@ MAX_STEPS = 150_000
 MAX_BITS = 256
 """Of whole numbers that are computed with."""
 
+MOST_MEMBERS = 64
+"""Of a list that is looked through for something unknown before it is compared or searched."""
+
 SMALL = 0.01
 """A constant that is added to a score in bits changes nothing of its scale."""
 
@@ -131,7 +134,7 @@ class State:
 
     def compute(self, function: Callable[..., Any], *operands: Any) -> Any:
         """A pure function of known values; unknown where it fails or one of them is not known."""
-        if any(isinstance(side, Opaque | External) for side in operands):
+        if any(map(_is_unknown, operands)):
             return self.opaque("compute", getattr(function, "__name__", ""), *operands)
         try:
             return function(*operands)
@@ -162,6 +165,13 @@ class State:
         if isinstance(side, Opaque):
             return side.factor
         return float(side) if is_number(side) and abs(side) < 1e300 else 1.0
+
+
+def _is_unknown(value: Any) -> bool:
+    """Not known, or a short list of which something is not."""
+    if isinstance(value, list | tuple | set) and len(value) <= MOST_MEMBERS:
+        return any(isinstance(item, Opaque | External) for item in value)
+    return isinstance(value, Opaque | External)
 
 
 def _bounded(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
