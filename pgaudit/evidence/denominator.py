@@ -10,8 +10,11 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
+from pgaudit.evidence.claims import Claims
 from pgaudit.evidence.logs import Log, Metric
+from pgaudit.evidence.numbers import number
 from pgaudit.evidence.reading import Reading
 
 OFFICIAL_BYTES = 151_080_891
@@ -97,6 +100,40 @@ def expected_tokens_per_byte(log: Log) -> float | None:
 def likely_bug(implied_bytes: float) -> str:
     """The known mistake that gives this denominator, or an empty string."""
     return next((name for size, name in BUGS if math.isclose(implied_bytes, size, rel_tol=0.002)), "")
+
+
+class Bytes(StrEnum):
+    """What the printed numbers of a submission say of its byte count."""
+
+    RIGHT = "right"
+    TOO_MANY = "too many"
+    UNKNOWN = "unknown"
+
+
+def shown_bytes(log: Log | None, claims: Claims | None) -> Bytes:
+    """Whether loss and bpb, in the log of the run or else in submission.json, belong together by the right number of bytes."""
+    found = [_shown(pair, expected_tokens_per_byte(log)) for pair in evaluations(log)] if log else []
+    for answer in (Bytes.RIGHT, Bytes.TOO_MANY):
+        if answer in found:
+            return answer
+    claimed = (claims.get("val_loss"), claims.get("val_bpb")) if claims else ()
+    loss, bpb = (number(claim.value) if claim else None for claim in claimed or (None, None))
+    if loss and bpb and loss > 0 and _is_known(bpb * math.log(2) / loss, TOLERANCE):
+        return Bytes.RIGHT
+    return Bytes.UNKNOWN
+
+
+def _shown(pair: Evaluation, expected: float | None) -> Bytes:
+    """What one evaluation says; without a token count or a known tokenizer, any known ratio is right."""
+    room = TOLERANCE + pair.slack
+    factor = pair.bytes / OFFICIAL_BYTES if pair.bytes else expected / pair.tokens_per_byte if expected else None
+    if factor is None:
+        return Bytes.RIGHT if _is_known(pair.tokens_per_byte, room) else Bytes.UNKNOWN
+    return Bytes.RIGHT if abs(factor - 1) <= room else Bytes.TOO_MANY if factor > 1 else Bytes.UNKNOWN
+
+
+def _is_known(tokens_per_byte: float, room: float) -> bool:
+    return any(math.isclose(tokens_per_byte, value, rel_tol=room) for value in TOKENS_PER_BYTE.values())
 
 
 def _pairs(log: Log) -> Iterator[Evaluation]:

@@ -56,6 +56,8 @@ class Run:
     configuration: Configuration
     layers: Mapping[str, Layer]
     """Module name to the text that was walked."""
+    modules: Mapping[str, ir.Module]
+    """The same, lowered."""
 
     @cached_property
     def state_changes(self) -> tuple[StateBeforeScore, ...]:
@@ -148,4 +150,5 @@ def run_script(
         seen, configuration = again, more
     found = reported(seen, score_lines)
     matched = found is not None and found.matched
-    return Run(seen, found.event if found else None, matched, foreign_log and not matched, configuration, layers)
+    elsewhere = foreign_log and not matched
+    return Run(seen, found.event if found else None, matched, elsewhere, configuration, layers, modules)

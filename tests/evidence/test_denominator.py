@@ -13,9 +13,11 @@ from pgaudit.evidence.denominator import (
     OFFICIAL_BYTES,
     TOKENS_PER_BYTE,
     TOLERANCE,
+    Bytes,
     evaluations,
     expected_tokens_per_byte,
     likely_bug,
+    shown_bytes,
 )
 from pgaudit.evidence.logs import Log, read_log
 from pgaudit.submission import File
@@ -84,3 +86,17 @@ def test_the_yardstick_is_the_tokenizer_that_the_log_names(text: str, vocabulary
 def test_known_mistakes_are_recognised_by_their_denominator(size: int, name: str) -> None:
     assert likely_bug(size * 1.0005) == name
     assert likely_bug(OFFICIAL_BYTES) == ""
+
+
+@pytest.mark.parametrize(
+    "text,expected",
+    [
+        ("val_tokens:62021632\nfinal val_loss:2.06120413 val_bpb:1.22075880\n", Bytes.RIGHT),
+        ("val_tokens:62021632\nfinal val_loss:2.06120413 val_bpb:1.03713281\n", Bytes.TOO_MANY),
+        ("vocab_size: 1024\nfinal val_loss:2.06120413 val_bpb:1.03713281\n", Bytes.TOO_MANY),
+        ("final val_loss:2.06120413 val_bpb:1.22075880\n", Bytes.RIGHT),
+        ("final val_bpb:1.22075880\n", Bytes.UNKNOWN),
+    ],
+)
+def test_what_the_printed_numbers_say_of_the_byte_count(text: str, expected: Bytes) -> None:
+    assert shown_bytes(log_of(text), None) is expected
