@@ -8,7 +8,7 @@ from typing import Any
 
 from pgaudit.engine import calls, indexing
 from pgaudit.engine.iteration import elements
-from pgaudit.engine.labels import Bytes, Clock, Decided, Iteration, Lookup, Score, Unset
+from pgaudit.engine.labels import Bytes, Clock, Decided, Iteration, Lookup, Score, Token, Unset
 from pgaudit.engine.machine import Machine, each
 from pgaudit.engine.transfer.strings import join_text, text_of
 from pgaudit.engine.values import (
@@ -84,6 +84,9 @@ def binary(m: Machine, op: str, left: Value, right: Value) -> Value:
     result = Data(mine | theirs)
     if op == "/" and mine & m.labels.mask(Score) and theirs & m.labels.mask(Lookup, Bytes):
         result.labels |= m.spread(mine & m.labels.mask(Score), m.line)
+    tokens = m.labels.mask(Token)
+    if op == "+" and mine & tokens and theirs & tokens:
+        result.summands = mine, theirs
     result.scalar = _scalar(left) and _scalar(right)
     result.linear = _linear(m, op, left, right)
     return result

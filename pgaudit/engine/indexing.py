@@ -118,7 +118,7 @@ def _read_sequence(m: Machine, base: Sequence, index: list[Part], line: int) -> 
     else:
         item = _summary(store.items, store.rest) or Data()
         tokens = m.content(part) & m.labels.mask(Token)
-        if tokens:
+        if tokens and not (isinstance(item, Sequence) and item.kind == "tuple"):
             item = Data(m.lookup((tokens,), m.content(item), line), base=item)
     if len(index) > 1:
         return read(m, item, index[1:], line)
@@ -176,7 +176,7 @@ def key_components(m: Machine, key: Value) -> tuple[int, ...]:
 def _read_data(m: Machine, base: Data, index: list[Part], line: int) -> Value:
     tokens = m.labels.mask(Token)
     content = m.content(base)
-    components = tuple(m.content(part) if isinstance(part, Value) else 0 for part in index)
+    components = tuple(labels for part in index for labels in _components(m, part))
     if any(component & tokens for component in components):
         selected = 0
         for component in components:
@@ -186,6 +186,13 @@ def _read_data(m: Machine, base: Data, index: list[Part], line: int) -> Value:
         if base.table or not content & tokens:
             return Data(m.lookup(components, content, line), base=base)
     return _moved(m, base, index)
+
+
+def _components(m: Machine, part: Part) -> tuple[int, ...]:
+    """Labels of an index, row and column apart where one number names both."""
+    if isinstance(part, Data) and part.summands is not None:
+        return part.summands
+    return (m.content(part) if isinstance(part, Value) else 0,)
 
 
 def _moved(m: Machine, base: Data, index: list[Part]) -> Data:

@@ -303,7 +303,7 @@ class Machine:
         tokens = targets & self.labels.mask(Token)
         number = len(self.events)
         self.events.append(ScoreEvent(number, self.place(line), tokens, predictor))
-        carried = predictor & self.labels.mask(Depends, Lookup)
+        carried = predictor & self.labels.mask(Depends, Lookup, Decided)
         return self.labels.bit(Score(number, Linear(0), None)) | carried
 
     def update(self, cell: Value, what: str, uses: int, line: int) -> None:
@@ -421,7 +421,7 @@ class Machine:
             self.update(cell, "write", labels, line)
         elif learned:
             self.fit(cell, learned, line)
-        cell.labels |= labels & ~self.labels.mask(Token, Activation, Score, Depends)
+        cell.labels |= labels & ~self.labels.mask(Token, Activation, Score, Depends, Decided)
 
     def trainable(self, value: Value) -> int:
         """The bit of dependence on a cell; a tensor becomes a cell when it is asked for."""

@@ -172,10 +172,11 @@ def choices(walk: Walk, report: ReportEvent) -> Iterator[Choice]:
     for label in walk.labels.of(report.labels, Decided):
         event = walk.events[label.event]
         assert isinstance(event, ChoiceEvent)
-        left, right = ([s for s in scores_of(walk, side) if _made_with(s, event)] for side in event.sides)
-        found = [score for score in (*left, *right) if _evaluates(walk, score)]
+        left, right = ([s for s in scores_of(walk, side) if _evaluates(walk, s)] for side in event.sides)
+        found = [score for score in (*left, *right) if _made_with(score, event)]
         if found:
-            yield Choice(event, found[0], bool(left and right))
+            both = any(_same_targets(walk, one, other) for one in left for other in right)
+            yield Choice(event, found[0], both)
 
 
 def _made_with(score: ScoreEvent, choice: ChoiceEvent) -> bool:
@@ -349,10 +350,30 @@ def target_in_key(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:
     for lookup in lookups:
         for index, component in enumerate(lookup.components):
             tokens = [token for token in _of_evaluation(walk, component) if token.start is not None]
+            if not tokens or _read_later(walk, lookup, tokens):
+                continue
             targets = [token for token in tokens if (token.origin, token.start) in scored]
             context = [token for token in tokens if (token.origin, token.start) not in scored]
             if targets and context:
                 yield TargetInKey(lookup, index, targets[0], context[0])
+
+
+def _read_later(walk: Walk, lookup: LookupEvent, tokens: list[Token]) -> bool:
+    """Does the same iteration look up or count a token after all of these? Then none of them is the one being scored."""
+    beside = [
+        *(component for other in walk.lookups if _beside(other, lookup) for component in other.components),
+        *(update.uses for update in walk.updates if update.what == "count" and _beside(update, lookup)),
+    ]
+    return any(
+        all((distance(token.start, one.start) or 0) > 0 for token in tokens)
+        for labels in beside
+        for one in _of_evaluation(walk, labels)
+    )
+
+
+def _beside(one: Event, other: Event) -> bool:
+    """Did both happen in one call and one iteration of its loops?"""
+    return bool(one.place.loops) and (one.place.loops, one.place.calls) == (other.place.loops, other.place.calls)
 
 
 def pair_lookups(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:

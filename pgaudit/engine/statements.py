@@ -179,10 +179,11 @@ def _chosen(m: Machine, test: Value, enter: Callable[[], Outcome]) -> Outcome:
     control = test.labels & m.labels.mask(Decided) | m.gate(test, m.line)
     if not control:
         return enter()
-    before, outer = m.frame.env, m.control
+    before, outer, returned = m.frame.env, m.control, len(m.frame.returns)
     m.control |= control
     outcome = enter()
     m.control = outer
+    m.frame.returns[returned:] = [m.tagged(value, control) for value in m.frame.returns[returned:]]
     for name, value in m.frame.env.items():
         if before.get(name) is not value:
             m.frame.env[name] = m.tagged(value, control)

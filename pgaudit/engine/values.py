@@ -35,7 +35,7 @@ class Const(Value):
 class Data(Value):
     """A number, string, array or tensor that is not known."""
 
-    __slots__ = ("base", "cell", "holes", "linear", "positive", "scalar", "table", "text")
+    __slots__ = ("base", "cell", "holes", "linear", "positive", "scalar", "summands", "table", "text")
 
     def __init__(
         self,
@@ -62,6 +62,8 @@ class Data(Value):
         """Labels of each unknown part of ``text``, where it was put together in one place."""
         self.text = text
         """Literal parts of a string whose rest is unknown, with ``\\0`` for each unknown part."""
+        self.summands: tuple[int, int] | None = None
+        """Labels of both sides of the sum that this is: ``row * width + column`` names a row and a column."""
         self.table = False
         """Counts were written into it at token-dependent places."""
 

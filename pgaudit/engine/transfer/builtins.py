@@ -121,7 +121,9 @@ def _convert(kind: Callable[[Any], object]) -> Callable[[Machine, Arguments, int
         if kind is int and isinstance(value, Data) and value.scalar:
             linear = m.linear(value)
         positive = isinstance(value, Data) and value.positive
-        return Data(m.content(value), linear=linear, scalar=True, positive=positive)
+        result = Data(m.content(value), linear=linear, scalar=True, positive=positive)
+        result.summands = value.summands if isinstance(value, Data) and kind is int else None
+        return result
 
     return convert
 

@@ -31,6 +31,7 @@ SELECTIONS = frozenset(
 )
 SHAPE_ATTRIBUTES = frozenset({"shape", "ndim", "dtype", "device", "nbytes", "itemsize", "is_cuda", "is_floating_point"})
 VIEW_ATTRIBUTES = frozenset({"data", "T", "mT", "flat", "real", "ctypes"})
+OF_MODULES = frozenset({"sum", "mean", "norm", "pow", "eval", "train", "zero_grad", "named_parameters", "children", "buffers", "load_state_dict"})
 HOOKS = frozenset({"register_forward_hook", "register_forward_pre_hook"})
 SCATTERS = {"scatter_add_": 1, "scatter_": 1, "scatter_reduce_": 1, "index_add_": 1, "index_put_": 0, "put_": 0}
 """Methods that write at given places, and which argument the places are."""
@@ -46,12 +47,23 @@ def tensor_attribute(m: Machine, value: Data, name: str) -> Value:
     if name == "grad":
         cell = value.cell or value
         return Data(m.gradients.get(id(cell), 0) & ~m.labels.mask(Depends))
+    if isinstance(value.cell, Network) and not _is_method(name):
+        return Data(cell=value.cell)  # a part of a part: ``net.head.weight``
     return Method(value, name)
+
+
+def _is_method(name: str) -> bool:
+    return (
+        name.endswith("_")
+        or name in VIEWS | CONVERSIONS | SHAPES | SELECTIONS | CURVES | HOOKS | OF_MODULES
+        or name in SPECIAL
+    )
 
 
 def _view(m: Machine, value: Data) -> Data:
     view = Data(value.labels, linear=value.linear, base=value, cell=value.cell, text=value.text)
     view.table = value.table
+    view.summands = value.summands
     return view
 
 
@@ -90,6 +102,7 @@ def _converted(m: Machine, receiver: Data, name: str, args: Arguments) -> Value:
         result.cell = receiver.cell
         result.labels = receiver.labels
     result.table = receiver.table
+    result.summands = receiver.summands
     return result
 
 
