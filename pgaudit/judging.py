@@ -24,6 +24,8 @@ MOST_FINDINGS = 3
 """Places reported per rule: loops and branches show one defect many times."""
 
 
+ANNOUNCING_LINES = 5
+"""Lines above a call in which a print announces it."""
 LEAST_DEPTH = 2
 """Calls that lead into a function of its own: ``main`` prints whatever happens."""
 
@@ -103,11 +105,18 @@ def _state_change(run: Run, report: ReportEvent, hit: StateBeforeScore, message:
 
 
 def _printed_beside(run: Run, update: UpdateEvent) -> tuple[str, ...]:
-    """What the function that changes the state prints, if it is a function that was called for it."""
+    """What the function that changes the state prints, if it was called for that, and what announces its call."""
     chain = update.place.calls
     if len(chain) < LEAST_DEPTH:
         return ()
-    return tuple(report.template for report in run.walk.reports if report.place.calls[: len(chain)] == chain)
+    module, line = chain[-1]
+    announcing = {(module, line - above) for above in range(1, ANNOUNCING_LINES)}
+    return tuple(
+        report.template
+        for report in run.walk.reports
+        if report.place.calls[: len(chain)] == chain
+        or any(spot in announcing for spot in (report.place.spot, *report.place.calls))
+    )
 
 
 def _trusted(hit: Hit, run: Run, evidence: Evidence) -> Confidence:

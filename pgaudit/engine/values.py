@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -308,7 +309,16 @@ def join(first: Value, second: Value) -> Value:
         for option in side.options if isinstance(side, Either) else [side]:
             if not any(_same(option, seen) for seen in options):
                 options.append(option)
+    if len(options) > MAX_OPTIONS:
+        options = _condensed(options)
     return options[0] if len(options) == 1 else Either(options[:MAX_OPTIONS])
+
+
+def _condensed(options: list[Value]) -> list[Value]:
+    """The same alternatives with all data as one."""
+    data = [option for option in options if isinstance(option, Const | Data) and not _is_none(option)]
+    others = [option for option in options if option not in data]
+    return [reduce(_join_data, data), *others] if data else others
 
 
 def _tuples_alike(first: Sequence, second: Sequence) -> bool:

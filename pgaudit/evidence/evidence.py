@@ -228,8 +228,8 @@ def _score_lines(log: Log, claims: Claims | None) -> tuple[str, ...]:
 def _last_score_lines(log: Log) -> tuple[str, ...]:
     """The last score, and the lines that print the same number (a wrapper may repeat it in words of its own)."""
     last = log.final
-    if last is None or last.val_bpb is None:
-        return ()
+    if last is None or last.val_bpb is None or last.step is not None:
+        return ()  # a score taken in training is not what the script ends with
     same = [
         metric.location.text
         for metric in log.metrics

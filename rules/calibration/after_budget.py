@@ -89,8 +89,8 @@ def _hits(evidence: Evidence, run: Run) -> Iterator[Hit]:
 def _clock_ran_out(evidence: Evidence, run: Run) -> Step | None:
     """What shows that training went on until the budget was spent."""
     budget = evidence.edition["train_seconds"].applied
-    log = evidence.scored_log
-    times = [timing for timing in log.timings if timing.name == "train_time"] if log else []
+    logs = [log for log in (evidence.scored_log, *evidence.logs) if log]  # training and evaluation may have one each
+    times = next(filter(None, ([timing for timing in log.timings if timing.name == "train_time"] for log in logs)), [])
     if times:
         last = times[-1]
         return Step(last.location, f"training took {last.seconds:g} s of {budget:g} s") if last.seconds >= budget else None
