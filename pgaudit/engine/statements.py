@@ -296,6 +296,7 @@ def _iterate(
     number, execution = m.loop_number(node), m.steps
     outcome: Outcome = None
     previous = -1
+    start = {name: value for name in node.carried if (value := m.frame.env.get(name)) is not None}
     m.sampled += not exact
     m.escapes.append([])
     for index, enter in iterations:
@@ -304,6 +305,7 @@ def _iterate(
             node,
             number,
             index,
+            start,
             known=exact or index == 0 or (isinstance(node, ir.For) and index == previous + 1 == 1),
         )
         m.loops.append((number, execution, index))
@@ -326,15 +328,17 @@ def _iterate(
     return None
 
 
-def _carry(m: Machine, node: ir.For | ir.While, number: int, index: int, *, known: bool) -> None:
-    """Numbers that the body changes are, at the start of an iteration, that iteration's."""
+def _carry(
+    m: Machine, node: ir.For | ir.While, number: int, index: int, start: dict[str, Value], *, known: bool
+) -> None:
+    """Numbers that the body changes are, at the start of an iteration, that iteration's; flags it left alone stay."""
     tag = m.labels.bit(Iteration(number, index))
     env = m.frame.env
     for name in node.carried:
         value = env.get(name)
         if isinstance(value, Const) and isinstance(value.value, int | float) and not isinstance(value.value, bool):
             env[name] = Const(value.value, value.labels | tag) if known else Data(value.labels | tag, scalar=True)
-        elif isinstance(value, Const) and isinstance(value.value, bool) and not known:
+        elif isinstance(value, Const) and isinstance(value.value, bool) and not known and value is not start.get(name):
             env[name] = Data(scalar=True)
         elif isinstance(value, Data) and value.scalar:
             env[name] = m.tagged(value, tag)
