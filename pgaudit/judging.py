@@ -14,6 +14,7 @@ from pgaudit.engine.queries import (
     order_of,
     prints,
     says_something,
+    shape_of,
 )
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.run import Run
@@ -143,7 +144,7 @@ def printed_zero(evidence: Evidence, run: Run, label: int) -> str:
         wanted = [number for number, hole in enumerate(report.holes) if hole & label]
         if not wanted or not says_something(report.template):
             continue
-        shape = re.compile("(.*?)".join(re.escape(part) for part in report.template.split("\0")) + r"\s*$")
+        shape = shape_of(report.template)
         for number, line in enumerate(evidence.scored_log_lines, 1):
             found = shape.search(line)
             if found and any(found[hole + 1].strip() == "0" for hole in wanted):

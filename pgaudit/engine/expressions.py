@@ -476,7 +476,9 @@ def _format(m: Machine, node: ir.Format) -> Value:
         value = evaluate(m, part)
         content = m.content(value)
         labels |= content
-        parts.append(text_of(value))
+        # What an off-default prints is not what the run printed, if something that is not known set it.
+        off = type(value) is Const and bool(content & m.labels.mask(Unset))
+        parts.append("\0" if off else text_of(value))
         holes += [content] * parts[-1].count("\0")
     text = "".join(parts)
     if "\0" not in text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
@@ -97,6 +98,11 @@ def prints(template: str, line: str) -> bool:
             return False
         at = found + len(part)
     return says_something(template)
+
+
+def shape_of(template: str) -> re.Pattern[str]:
+    """What lines of the template look like, with a group for each part that is not known."""
+    return re.compile("(.*?)".join(re.escape(part) for part in template.split("\0")) + r"\s*$")
 
 
 def says_something(template: str) -> bool:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from pgaudit.engine.labels import Unset
 from pgaudit.engine.machine import Setting, Skipped
-from pgaudit.engine.queries import prints
+from pgaudit.engine.queries import prints, shape_of
+from pgaudit.engine.transfer.runtime import OFF
 from pgaudit.engine.walk import Walk
 from pgaudit.program import ir
 
@@ -25,7 +27,7 @@ def settings_proven(walk: Walk, modules: Mapping[str, ir.Module], lines: Sequenc
 
     A text that several blocks could have printed, or a block that several settings could have opened, proves nothing.
     """
-    if not walk.skipped or not lines:
+    if not lines:
         return {}
     blocks: dict[str, set[tuple[str, ...]]] = {}
     functions = {
@@ -42,7 +44,20 @@ def settings_proven(walk: Walk, modules: Mapping[str, ir.Module], lines: Sequenc
         (*names,) = next(iter(openers))
         if len(openers) == len(names) == 1 and names[0] not in proven and (number := _line_of(template, lines, text)):
             proven[names[0]] = Setting(None, f"{log}:{number} shows that it was on")
+    for name, number in _printed_on(walk, lines, text):
+        proven.setdefault(name, Setting(None, f"{log}:{number} shows that it was on"))
     return proven
+
+
+def _printed_on(walk: Walk, lines: Sequence[str], text: str) -> Iterator[tuple[str, int]]:
+    """Settings whose off-default a print would show, and whose value the log shows to be another."""
+    for report in walk.reports:
+        shown = {at: walk.labels.of(hole, Unset) for at, hole in enumerate(report.holes)}
+        if any(shown.values()) and (number := _line_of(report.template, lines, text)):
+            found = shape_of(report.template).search(lines[number - 1])
+            for at, unset in shown.items():
+                if found and len(unset) == 1 and found[at + 1].strip().lower() not in ("", *OFF):
+                    yield unset[0].setting, number
 
 
 def _line_of(template: str, lines: Sequence[str], text: str) -> int | None:
