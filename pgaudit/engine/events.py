@@ -72,12 +72,14 @@ class ReportEvent:
 
 @dataclass(slots=True)
 class ChoiceEvent:
-    """Scores were compared, or the smaller of two was taken."""
+    """Scores were compared, or the smaller of two was taken; or tokens were compared with stored ones."""
 
     number: int
     place: Place
     sides: tuple[int, int]
-    """Score and lookup labels of each side."""
+    """Score and lookup labels of each side; of a match, the tokens and the file."""
+    cleared: bool = False
+    """A loss was set to zero where it holds."""
     emitted: bool = False
     """What it decided was written out for the iteration in which it was made."""
 

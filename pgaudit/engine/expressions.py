@@ -84,6 +84,9 @@ def binary(m: Machine, op: str, left: Value, right: Value) -> Value:
     result = Data(mine | theirs)
     if op == "/" and mine & m.labels.mask(Score) and theirs & m.labels.mask(Lookup, Bytes):
         result.labels |= m.spread(mine & m.labels.mask(Score), m.line)
+    if op == "*" and (mine | theirs) & m.labels.mask(Decided):
+        m.clear(left, theirs)
+        m.clear(right, mine)
     tokens = m.labels.mask(Token)
     if op == "+" and mine & tokens and theirs & tokens:
         result.summands = mine, theirs
@@ -265,6 +268,7 @@ def _compare(m: Machine, node: ir.Compare) -> Value:
     for op, right_node in zip(node.ops, node.rights, strict=True):
         right = evaluate(m, right_node)
         labels |= _compared(m, left, right) | m.choose(left, right, node.line)
+        labels |= m.match(left, right, node.line) if op == "==" else 0
         unset |= (left.labels | right.labels) & m.labels.mask(Unset)
         answers.append(_compare_pair(m, op, left, right))
         _note_limit(m, left, right, node.line)

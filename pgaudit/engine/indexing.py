@@ -261,6 +261,8 @@ def store(m: Machine, base: Value, index: list[Part], value: Value, line: int) -
         addressed = m.union(keys) & m.labels.mask(Token)
         number = isinstance(value, Const) or (isinstance(value, Data) and value.scalar)
         chosen = m.union(keys) & m.labels.mask(Decided)
+        if chosen and isinstance(value, Const) and value.value == 0:
+            m.clear(base, chosen)
         m.emit(m.control | m.content(value) | chosen, m.union(keys))
         if addressed and isinstance(base, Data):
             count(m, base, addressed | m.content(value), line)

@@ -20,6 +20,7 @@ from pgaudit.engine.events import (
 )
 from pgaudit.engine.labels import (
     Activation,
+    Artifact,
     Decided,
     Depends,
     Iteration,
@@ -163,6 +164,8 @@ class Machine:
     """Settings that the code asked for: name → (value used, what set it)."""
     limits: dict[Spot, float] = field(default_factory=dict)
     """Comparisons of a clock with a known number of seconds, by place."""
+    decider: Value | None = None
+    """The test that ended the current block, until the block takes note of it."""
     skipped: dict[int, Skipped] = field(default_factory=dict)
     """Blocks that the code's own off-defaults keep from running, by the node they belong to."""
     problems: dict[str, Spot] = field(default_factory=dict)
@@ -343,6 +346,17 @@ class Machine:
         self.events.append(ChoiceEvent(number, self.place(line), sides))
         return self.labels.bit(Decided(number))
 
+    def match(self, left: Value, right: Value, line: int) -> int:
+        """Record that tokens are compared with something read from a file of the submission; returns the label of the answer."""
+        tokens, read = self.labels.mask(Token), self.labels.mask(Artifact)
+        sides = self.content(left), self.content(right)
+        for mine, theirs in (sides, sides[::-1]):
+            if mine & tokens and theirs & read and not theirs & tokens:
+                number = len(self.events)
+                self.events.append(ChoiceEvent(number, self.place(line), (mine & tokens, theirs & read)))
+                return self.labels.bit(Decided(number))
+        return 0
+
     def gate(self, test: Value, line: int) -> int:
         """Record that a branch rests on table lookups alone; returns the label of what it decides."""
         lookups = test.labels & self.labels.mask(Lookup)
@@ -352,12 +366,20 @@ class Machine:
         self.events.append(ChoiceEvent(number, self.place(line), (lookups, 0)))
         return self.labels.bit(Decided(number))
 
+    def clear(self, target: Value, chosen: int) -> None:
+        """Note that a loss is set to zero at places that choices in ``chosen`` selected."""
+        if self.content(target) & self.labels.mask(Score):
+            for label in self.labels.of(chosen, Decided):
+                event = self.events[label.event]
+                assert isinstance(event, ChoiceEvent)
+                event.cleared = True
+
     def emit(self, labels: int, place: int) -> None:
         """Note that choices in ``labels`` decide what is stored at ``place``, if that is the place of this iteration."""
         for label in self.labels.of(labels, Decided):
             event = self.events[label.event]
             assert isinstance(event, ChoiceEvent)
-            loop, _, position = event.place.loops[-1]
+            loop, _, position = event.place.loops[-1] if event.place.loops else (-1, 0, 0)
             if event.place.loops == tuple(self.loops[: len(event.place.loops)]):
                 event.emitted |= bool(place & self.labels.bit(Iteration(loop, position)))
 

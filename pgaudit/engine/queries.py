@@ -8,7 +8,7 @@ from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from pgaudit.engine.events import ChoiceEvent, Event, LookupEvent, ReportEvent, ScoreEvent, SpreadEvent, StackEvent, UpdateEvent
-from pgaudit.engine.labels import Activation, Decided, Iteration, Lookup, Mixed, Score, Token, Update
+from pgaudit.engine.labels import Activation, Artifact, Decided, Iteration, Lookup, Mixed, Score, Token, Update
 from pgaudit.engine.linear import Linear, distance
 from pgaudit.engine.walk import Walk
 
@@ -16,6 +16,8 @@ METRIC_WORDS = (("bpb", "bits_per_byte", "bits per byte"), ("loss",))
 """Words that name the metric, the telling ones first."""
 
 
+UNPLACED = frozenset({"train", "network"})
+"""Origins of tokens whose place in their stream says nothing."""
 LEAST_LETTERS = 3
 """A template with fewer literal letters fits any line."""
 
@@ -120,6 +122,12 @@ def scores_of(walk: Walk, labels: int) -> list[ScoreEvent]:
     return [event for event in events if isinstance(event, ScoreEvent)]
 
 
+def scored_origins(walk: Walk, report: ReportEvent) -> set[str]:
+    """Where the targets of the reported scores come from."""
+    scores = scores_of(walk, report.labels)
+    return {token.origin for score in scores for token in walk.labels.of(score.targets, Token)}
+
+
 def state_before_score(walk: Walk, report: ReportEvent) -> Iterator[StateBeforeScore]:
     """Reported scores whose predictor carries an update on the same tokens (C3), or may carry one (C1).
 
@@ -188,6 +196,26 @@ def choices(walk: Walk, report: ReportEvent) -> Iterator[Choice]:
 def _made_with(score: ScoreEvent, choice: ChoiceEvent) -> bool:
     """Both happened in the same iteration of every loop around the score."""
     return bool(score.place.loops) and score.place.loops == choice.place.loops[: len(score.place.loops)]
+
+
+def paid_for(walk: Walk, report: ReportEvent) -> Iterator[ChoiceEvent]:
+    """Losses behind the report that are set to zero where the target equals a token that a shipped file holds."""
+    for label in walk.labels.of(report.labels, Decided):
+        event = walk.events[label.event]
+        assert isinstance(event, ChoiceEvent)
+        if event.cleared and event.sides[1] & walk.labels.mask(Artifact):
+            yield event
+
+
+def kept_weights(walk: Walk, report: ReportEvent) -> Iterator[tuple[ScoreEvent, ScoreEvent]]:
+    """Reported scores of weights that were not read back from a file, after weights that were had been scored."""
+    read = walk.labels.mask(Artifact)
+    returned = [score for score in walk.scores if _evaluates(walk, score) and score.state & read]
+    for score in scores_of(walk, report.labels):
+        if _evaluates(walk, score) and not score.state & read:
+            before = [other for other in returned if other.number < score.number and not _share_loop(other, score)]
+            if before:
+                yield score, before[-1]
 
 
 class Gate(NamedTuple):
@@ -319,7 +347,7 @@ def _ends_before(used: Token | Activation, target: Token, scored: Score) -> bool
 
 
 def _compare(walk: Walk, used: Token | Activation, target: Token) -> Overlap:
-    if "train" in (used.origin, target.origin):
+    if not {used.origin, target.origin}.isdisjoint(UNPLACED):
         return Overlap.DISJOINT
     mine, theirs = _by_loop(used.tags), _by_loop(target.tags)
     shared = mine.keys() & theirs.keys()

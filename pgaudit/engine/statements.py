@@ -34,11 +34,14 @@ STRENGTH: dict[Outcome, int] = {"raise": 0, "return": 1, "break": 2, "continue":
 
 def run(m: Machine, body: list[ir.Stmt]) -> Outcome:
     """Run a block."""
-    for statement in body:
+    for position, statement in enumerate(body, 1):
         m.steps += 1
         m.line = statement.line
         outcome = STATEMENTS[type(statement)](m, statement)
         if outcome is not None:
+            if m.decider is not None:  # ``if not enabled: return``: what follows does not run
+                m.skip(m.decider, statement, body[position:])
+                m.decider = None
             return outcome
     m.tick()
     return None
@@ -120,6 +123,8 @@ def _augmented(m: Machine, node: ir.AugAssign) -> Outcome:
     value = evaluate(m, node.value)
     if isinstance(node.target, ir.Subscript):
         base = evaluate(m, node.target.value)
+        if node.op == "*":
+            m.clear(base, m.content(value))
         index = index_parts(m, node.target.index)
         old = indexing.read(m, base, index, node.line) if isinstance(base, Sequence | Mapping) else Data()
         if isinstance(old, Data) and not old.scalar and not isinstance(base, Mapping):
@@ -170,6 +175,7 @@ def _if(m: Machine, node: ir.If) -> Outcome:
         outcome = run(m, taken)
         if outcome == "return":
             m.frame.returns[-1] = decided(m, test, m.frame.returns[-1])
+            m.decider = test
         return outcome
     return _chosen(m, test, lambda: branch(m, [lambda: run(m, node.body), lambda: run(m, node.orelse)]))
 

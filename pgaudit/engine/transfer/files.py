@@ -22,6 +22,8 @@ NO_TOKENS = (".model", ".json", ".jsonl", ".pt", ".ptz", ".vocab", ".py", ".txt"
 SHARDS = (".bin", ".npy", ".npz", ".dat", ".u16")
 """A file opened by hand holds token ids only under one of these; anything else is a counter, a log, an artifact."""
 UNKNOWN_ORIGIN = "unknown"
+NETWORK = "network"
+"""Origin of tokens of a text that the script downloads."""
 
 
 def origin(text: str) -> str | None:
@@ -152,6 +154,11 @@ def _exists(m: Machine, args: Arguments, line: int) -> Value:
     return Data(scalar=True)
 
 
+def _downloaded(m: Machine, args: Arguments, line: int) -> Value:
+    """Text from the network."""
+    return Data(stream(m, NETWORK))
+
+
 def _renamed(m: Machine, args: Arguments, line: int) -> Value:
     """``os.replace(source, target)``."""
     m.created.update(texts(args.get(1, "dst")))
@@ -216,6 +223,9 @@ FUNCTIONS: dict[str, Callable[[Machine, Arguments, int], Value]] = {
     "os.path.isfile": _exists,
     "os.path.isdir": _exists,
     "os.path.getsize": _exists,
+    "datasets.load_dataset": _downloaded,
+    "requests.get": _downloaded,
+    "urllib.request.urlopen": _downloaded,
     "os.replace": _renamed,
     "os.rename": _renamed,
     "io.BytesIO": _buffer,
