@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from functools import cached_property
 from itertools import islice
+from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
 from pgaudit.evidence.claims import Claims, read_claims
 from pgaudit.evidence.configuration import Configuration, candidates, code_defaults
-from pgaudit.evidence.logs import Log, is_log, log_lines, read_log
+from pgaudit.evidence.logs import Log, Metric, is_log, log_lines, read_log
 from pgaudit.evidence.numbers import number
 from pgaudit.evidence.readme import Command, Readme, read_readme, read_run_script
 from pgaudit.evidence.scripts import main_script, python_files
@@ -92,6 +93,7 @@ class Evidence:
         """
         finished = [log for log in self.logs if log.final]
         claimed = [log for log in finished if _score_lines(log, self.claims)]
+        claimed = claimed or [log for log in self.logs if log.path in self._averaged]
         stated = [log for log in finished if not claimed and _ends_with_stated_score(log, self.claims)]
         return next(iter(claimed or stated or finished or self.logs), None)
 
@@ -135,7 +137,24 @@ class Evidence:
         log = self.scored_log
         if log is None:
             return ()
-        return _score_lines(log, self.claims) or _last_score_lines(log)
+        averaged = self._averaged.get(log.path)
+        return _score_lines(log, self.claims) or ((averaged,) if averaged else _last_score_lines(log))
+
+    @cached_property
+    def _averaged(self) -> dict[str, str]:
+        """Log path to the line that prints one of the scores whose mean over the logs is the claimed score."""
+        claim = self.claims.get("val_bpb") if self.claims else None
+        claimed = number(claim.value) if claim else None
+        stages: dict[str, dict[str, Metric]] = {}
+        for log in self.logs:
+            for metric in log.metrics:
+                if metric.val_bpb and not metric.partial and metric.step is None:
+                    stages.setdefault(metric.stage, {})[log.path] = metric
+        for found in stages.values():
+            values = {metric.val_bpb.value for metric in found.values() if metric.val_bpb}  # one log may be there twice
+            if claimed is not None and len(values) > 1 and abs(fmean(values) - claimed) <= SCORE_TOLERANCE:
+                return {path: metric.location.text for path, metric in found.items()}
+        return {}
 
     def _run(self, script: Script, configuration: Configuration, shown: Log | None = None) -> Run | None:
         from pgaudit.evidence.run import Witness, run_script
