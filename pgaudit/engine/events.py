@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pgaudit.engine.values import Value
+
 Spot = tuple[str, int]
 """Module name and line."""
 
@@ -55,6 +57,8 @@ class LookupEvent:
     """Token labels of each index component."""
     table: int
     """Labels of the table's content."""
+    source: Value
+    """The table itself: what it holds when the walk has ended tells counts from fixed properties."""
 
 
 @dataclass(slots=True)
@@ -78,6 +82,8 @@ class ChoiceEvent:
     place: Place
     sides: tuple[int, int]
     """Score and lookup labels of each side; of a match, the tokens and the file."""
+    smaller: bool = False
+    """The smaller of both sides was taken."""
     cleared: bool = False
     """A loss was set to zero where it holds."""
     emitted: bool = False
@@ -102,6 +108,8 @@ class SpreadEvent:
     place: Place
     score: int
     """Labels of what was divided."""
+    share: int
+    """Labels of what it was divided by."""
 
 
 Event = ScoreEvent | UpdateEvent | LookupEvent | ChoiceEvent | StackEvent | SpreadEvent | ReportEvent

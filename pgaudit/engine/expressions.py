@@ -37,6 +37,7 @@ FOLDABLE: dict[str, Callable[[Any, Any], Any]] = {
     "is": operator.is_, "is not": operator.is_not,
     "in": lambda item, container: item in container, "not in": lambda item, container: item not in container,
 }  # fmt: skip
+ORDERS = frozenset({"<", "<=", ">", ">="})
 LARGEST_OPERAND = 1 << 70
 LONGEST_TEXT = 4096
 LARGEST_SHIFT = 128
@@ -83,10 +84,11 @@ def binary(m: Machine, op: str, left: Value, right: Value) -> Value:
     mine, theirs = m.content(left), m.content(right)
     result = Data(mine | theirs)
     if op == "/" and mine & m.labels.mask(Score) and theirs & m.labels.mask(Lookup, Bytes):
-        result.labels |= m.spread(mine & m.labels.mask(Score), m.line)
+        result.labels |= m.spread(mine & m.labels.mask(Score), theirs & m.labels.mask(Lookup, Bytes), m.line)
     if op == "*" and (mine | theirs) & m.labels.mask(Decided):
         m.clear(left, theirs)
         m.clear(right, mine)
+    result.answers = op in "&|" and any(isinstance(side, Data) and side.answers for side in (left, right))
     tokens = m.labels.mask(Token)
     if op == "+" and mine & tokens and theirs & tokens:
         result.summands = mine, theirs
@@ -267,7 +269,8 @@ def _compare(m: Machine, node: ir.Compare) -> Value:
     labels = unset = 0
     for op, right_node in zip(node.ops, node.rights, strict=True):
         right = evaluate(m, right_node)
-        labels |= _compared(m, left, right) | m.choose(left, right, node.line)
+        labels |= _compared(m, left, right)
+        labels |= m.choose(left, right, node.line) if op in ORDERS else 0
         labels |= m.match(left, right, node.line) if op == "==" else 0
         unset |= (left.labels | right.labels) & m.labels.mask(Unset)
         answers.append(_compare_pair(m, op, left, right))
@@ -275,7 +278,11 @@ def _compare(m: Machine, node: ir.Compare) -> Value:
         left = right
     if False in answers:
         return Const(False, unset)
-    return Data(labels, scalar=False) if None in answers else Const(True, unset)
+    if None not in answers:
+        return Const(True, unset)
+    result = Data(labels, scalar=False)
+    result.answers = True
+    return result
 
 
 def _compare_pair(m: Machine, op: str, left: Value, right: Value) -> bool | None:

@@ -119,7 +119,7 @@ def _read_sequence(m: Machine, base: Sequence, index: list[Part], line: int) -> 
         item = _summary(store.items, store.rest) or Data()
         tokens = m.content(part) & m.labels.mask(Token)
         if tokens and not (isinstance(item, Sequence) and item.kind == "tuple"):
-            item = Data(m.lookup((tokens,), m.content(item), line), base=item)
+            item = Data(m.lookup((tokens,), m.content(item), base, line), base=item)
     if len(index) > 1:
         return read(m, item, index[1:], line)
     return m.tagged(item, tags)
@@ -162,7 +162,7 @@ def _read_mapping(m: Machine, base: Mapping, key: Value, line: int) -> Value:
     item = _summary(options, None)
     components = key_components(m, key)
     if any(component & m.labels.mask(Token) for component in components):
-        return Data(m.lookup(components, m.content(item) | base.labels, line), base=item)
+        return Data(m.lookup(components, m.content(item) | base.labels, base, line), base=item)
     return m.tagged(item, m.tags(m.content(key))) if item is not None else Data(base.labels)
 
 
@@ -184,7 +184,7 @@ def _read_data(m: Machine, base: Data, index: list[Part], line: int) -> Value:
         if content & m.labels.mask(Activation):
             return Data(m.score(selected, content, line))
         if base.table or not content & tokens:
-            return Data(m.lookup(components, content, line), base=base)
+            return Data(m.lookup(components, content, base, line), base=base)
     return _moved(m, base, index)
 
 
@@ -215,7 +215,8 @@ def _moved(m: Machine, base: Data, index: list[Part]) -> Data:
     own = base.labels if base.cell is None else base.labels & ~m.labels.mask(Depends)
     if any(isinstance(part, Const) for part in index):
         own &= ~m.labels.mask(Stacked)
-    result = Data(m.narrow(own, start, end, tags), base=base, cell=base.cell, text=base.text)
+    chosen = m.union(part for part in index if isinstance(part, Value)) & m.labels.mask(Decided)
+    result = Data(m.narrow(own, start, end, tags) | chosen, base=base, cell=base.cell, text=base.text)
     result.table = base.table
     if base.linear is not None and not scalar:
         result.linear = base.linear.plus(start) if start is not None else base.linear

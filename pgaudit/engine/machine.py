@@ -57,6 +57,8 @@ MAX_ADDRESSES = 128
 """A value that depends on more slices than this keeps them as they are when it is sliced again."""
 TRAINING_DATA = "train"
 """Origin of tokens whose place in the stream never matters."""
+LEAST_BOUND = 1e-5
+"""Scores are held against smaller numbers only to keep logarithms finite."""
 LEAST_STACK = 2
 """Fewer values are no alternatives."""
 LEAST_MILLISECONDS = 10_000
@@ -328,23 +330,39 @@ class Machine:
         """Record that elapsed time is compared with ``bound``, in seconds or milliseconds."""
         self.limits.setdefault((self.frame.source, line), bound / 1000 if bound >= LEAST_MILLISECONDS else bound)
 
-    def lookup(self, components: tuple[int, ...], table: int, line: int) -> int:
+    def lookup(self, components: tuple[int, ...], table: int, source: Value, line: int) -> int:
         """Record a table lookup; returns the labels of its result."""
         number = len(self.events)
         tokens = self.labels.mask(Token)
-        self.events.append(LookupEvent(number, self.place(line), tuple(c & tokens for c in components), table))
+        self.events.append(LookupEvent(number, self.place(line), tuple(c & tokens for c in components), table, source))
         kept = table & ~self.labels.mask(Token, Activation, Iteration)
         return self.labels.bit(Lookup(number)) | kept
 
-    def choose(self, left: Value, right: Value, line: int) -> int:
-        """Record that ``left`` and ``right`` are compared, if scores are involved; returns the labels of the answer."""
+    def choose(self, left: Value, right: Value, line: int, *, smaller: bool = False) -> int:
+        """Record that ``left`` and ``right`` are compared, if scores are involved; returns the labels of the answer.
+
+        ``smaller``: the smaller of both is taken. A bound that only keeps numbers finite chooses nothing.
+        """
         kept = self.labels.mask(Score, Lookup)
         sides = self.content(left) & kept, self.content(right) & kept
         if not self.loops or not (sides[0] | sides[1]) & self.labels.mask(Score):
             return 0
+        bounds = [side.value for side in (left, right) if isinstance(side, Const)]
+        if any(not isinstance(bound, int | float) or abs(bound) < LEAST_BOUND for bound in bounds):
+            return 0
         number = len(self.events)
-        self.events.append(ChoiceEvent(number, self.place(line), sides))
+        self.events.append(ChoiceEvent(number, self.place(line), sides, smaller))
         return self.labels.bit(Decided(number))
+
+    def comparisons(self, labels: int) -> int:
+        """The choices in a set that compared scores."""
+        found = 0
+        for label in self.labels.of(labels, Decided):
+            event = self.events[label.event]
+            assert isinstance(event, ChoiceEvent)
+            if (event.sides[0] | event.sides[1]) & self.labels.mask(Score):
+                found |= self.labels.bit(label)
+        return found
 
     def match(self, left: Value, right: Value, line: int) -> int:
         """Record that tokens are compared with something read from a file of the submission; returns the label of the answer."""
@@ -392,10 +410,10 @@ class Machine:
         self.events.append(StackEvent(number, self.place(line), parts_))
         return self.labels.bit(Stacked(number))
 
-    def spread(self, score: int, line: int) -> int:
+    def spread(self, score: int, share: int, line: int) -> int:
         """Record that a score is divided by a table's entry for the token; returns the label of the shares."""
         number = len(self.events)
-        self.events.append(SpreadEvent(number, self.place(line), score))
+        self.events.append(SpreadEvent(number, self.place(line), score, share))
         return self.labels.bit(Spread(number))
 
     def report(self, template: str, values: Iterable[Value], line: int) -> None:

@@ -8,7 +8,7 @@ from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from pgaudit.engine.events import ChoiceEvent, Event, LookupEvent, ReportEvent, ScoreEvent, SpreadEvent, StackEvent, UpdateEvent
-from pgaudit.engine.labels import Activation, Artifact, Decided, Iteration, Lookup, Mixed, Score, Token, Update
+from pgaudit.engine.labels import Activation, Artifact, Bytes, Decided, Iteration, Lookup, Mixed, Score, Token, Update
 from pgaudit.engine.linear import Linear, distance
 from pgaudit.engine.walk import Walk
 
@@ -181,15 +181,24 @@ class Choice(NamedTuple):
 def choices(walk: Walk, report: ReportEvent) -> Iterator[Choice]:
     """Choices behind the reported score that rest on scores of the iteration in which they are made (C1).
 
-    A comparison of totals after the loop (the best of several runs, early stopping) is a choice of another kind.
+    A comparison of totals after the loop (the best of several runs, early stopping) is a choice of another kind, and one
+    of tokens that were scored before is adaptation.
     """
+    counted = scores_of(walk, report.labels)
     for label in walk.labels.of(report.labels, Decided):
         event = walk.events[label.event]
         assert isinstance(event, ChoiceEvent)
         left, right = ([s for s in scores_of(walk, side) if _evaluates(walk, s)] for side in event.sides)
-        found = [score for score in (*left, *right) if _made_with(score, event)]
+        found = [
+            score
+            for score in (*left, *right)
+            if _made_with(score, event)
+            and any(score is other or _same_targets(walk, score, other) for other in counted)
+        ]
         if found:
-            both = any(_same_targets(walk, one, other) for one in left for other in right)
+            both = event.smaller or any(
+                one is other or _same_targets(walk, one, other) for one in left for other in right
+            )
             yield Choice(event, found[0], both)
 
 
@@ -239,7 +248,7 @@ def target_gates(walk: Walk, report: ReportEvent) -> Iterator[Gate]:
         for lookup in (walk.events[found.event] for found in walk.labels.of(event.sides[0], Lookup)):
             assert isinstance(lookup, LookupEvent)
             tokens = [token for part in lookup.components for token in _of_evaluation(walk, part)]
-            if lookup.table & walk.labels.mask(Update):
+            if _counts(walk, lookup):
                 continue  # counts, not a property of the token
             if update := next((u for u in walk.updates if _takes_in(walk, u, event, tokens)), None):
                 yield Gate(event, lookup, update)
@@ -266,8 +275,29 @@ def spread_scores(walk: Walk, report: ReportEvent) -> Iterator[SpreadEvent]:
     """Scores of tokens that were spread over their bytes and made into byte probabilities behind the report (C2)."""
     for label in walk.labels.of(report.labels, Mixed):
         event = walk.events[label.event]
-        if isinstance(event, SpreadEvent) and any(_evaluates(walk, score) for score in scores_of(walk, event.score)):
+        if not isinstance(event, SpreadEvent) or not _is_property(walk, event):
+            continue
+        if any(_evaluates(walk, score) for score in scores_of(walk, event.score)):
             yield event
+
+
+def _counts(walk: Walk, lookup: LookupEvent) -> bool:
+    """Does the table count tokens, now or later?"""
+    return bool((lookup.table | lookup.source.labels) & walk.labels.mask(Update))
+
+
+def _is_property(walk: Walk, spread: SpreadEvent) -> bool:
+    """Is a score divided by something that a fixed table (not counts) says of the scored token alone: its bytes?"""
+    if spread.share & walk.labels.mask(Bytes):
+        return True
+    scored = [token.start for token in _scored_positions(walk, spread.score)]
+    lookups = [walk.events[label.event] for label in walk.labels.of(spread.share, Lookup)]
+    return any(
+        isinstance(lookup, LookupEvent)
+        and not _counts(walk, lookup)
+        and all(token.start in scored for part in lookup.components for token in _of_evaluation(walk, part))
+        for lookup in lookups
+    )
 
 
 def unscored_parts(walk: Walk, report: ReportEvent) -> Iterator[UnscoredPart]:
@@ -380,7 +410,7 @@ def target_in_key(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:
     A component that holds scored tokens only (a byte table read at the targets) is a choice of column.
     """
     lookups = lookups_behind(walk, report)
-    scored = {(token.origin, token.start) for token in _scored_positions(walk, report) if token.start is not None}
+    scored = {(token.origin, token.start) for token in _scored_positions(walk, report.labels) if token.start is not None}
     for lookup in lookups:
         for index, component in enumerate(lookup.components):
             tokens = [token for token in _of_evaluation(walk, component) if token.start is not None]
@@ -483,9 +513,9 @@ def _share_loop(one: Event, other: Event) -> bool:
     return bool({loop[:2] for loop in one.place.loops} & {loop[:2] for loop in other.place.loops})
 
 
-def _scored_positions(walk: Walk, report: ReportEvent) -> Iterator[Token]:
-    """The tokens that the reported scores predict, moved to where each score was sliced."""
-    for label in walk.labels.of(report.labels, Score):
+def _scored_positions(walk: Walk, labels: int) -> Iterator[Token]:
+    """The tokens that the scores of a set predict, moved to where each score was sliced."""
+    for label in walk.labels.of(labels, Score):
         event = walk.events[label.event]
         assert isinstance(event, ScoreEvent)
         for token in walk.labels.of(event.targets, Token):

@@ -36,7 +36,7 @@ class Const(Value):
 class Data(Value):
     """A number, string, array or tensor that is not known."""
 
-    __slots__ = ("base", "cell", "holes", "linear", "positive", "scalar", "summands", "table", "text")
+    __slots__ = ("answers", "base", "cell", "holes", "linear", "positive", "scalar", "summands", "table", "text")
 
     def __init__(
         self,
@@ -59,6 +59,8 @@ class Data(Value):
         """What a write through this view also changes (``x[i]``, ``x.view(…)``)."""
         self.cell = cell
         """The network or tensor whose trainable state this is a part of; its labels are read through."""
+        self.answers = False
+        """What a comparison answered, place by place."""
         self.holes: tuple[int, ...] = ()
         """Labels of each unknown part of ``text``, where it was put together in one place."""
         self.text = text

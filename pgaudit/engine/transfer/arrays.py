@@ -198,7 +198,7 @@ def smaller(m: Machine, args: Arguments, line: int) -> Value:
     left, right = args.get(0, "input"), args.get(1, "other")
     result = same_address(m, args, line)
     if left is not None and right is not None:
-        result.labels |= m.choose(left, right, line)
+        result.labels |= m.choose(left, right, line, smaller=True)
     return result
 
 

@@ -173,6 +173,12 @@ def _split(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
     return Sequence("tuple", [], Data(receiver.labels, base=receiver, cell=receiver.cell, scalar=receiver.scalar))
 
 
+def _total(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
+    """``sum``, ``mean``: how often a comparison of scores held is a statistic, and chooses nothing by itself."""
+    labels = (m.content(receiver) | m.union(args.all())) & ~m.labels.mask(Iteration)
+    return Data(labels & ~m.comparisons(labels) if receiver.answers else labels)
+
+
 def _read(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
     return Data(m.content(receiver))
 
@@ -210,6 +216,8 @@ SPECIAL: dict[str, Callable[[Machine, Data, Arguments, int], Value]] = {
     "index_select": _index_select,
     "take": _take,
     "narrow": _narrow,
+    "sum": _total,
+    "mean": _total,
     "logsumexp": _summed,
     "minimum": _smaller,
     "split": _split,
