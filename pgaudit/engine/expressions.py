@@ -83,8 +83,9 @@ def binary(m: Machine, op: str, left: Value, right: Value) -> Value:
         return Data(m.content(left) | m.content(right), scalar=True, text=text)
     mine, theirs = m.content(left), m.content(right)
     result = Data(mine | theirs)
-    if op == "/" and mine & m.labels.mask(Score) and theirs & m.labels.mask(Lookup, Bytes):
-        result.labels |= m.spread(mine & m.labels.mask(Score), theirs & m.labels.mask(Lookup, Bytes), m.line)
+    scores = m.labels.mask(Score)
+    if op == "/" and mine & scores and not theirs & scores and theirs & m.labels.mask(Lookup, Bytes):
+        result.labels |= m.spread(mine & scores, theirs & m.labels.mask(Lookup, Bytes), m.line)
     if op == "*" and (mine | theirs) & m.labels.mask(Decided):
         m.clear(left, theirs)
         m.clear(right, mine)
