@@ -158,7 +158,9 @@ def unfollowed(run: Run) -> Gap | None:
     if run.score is None:
         return Gap("run", "no validation score was seen to reach a print of the main script")
     if run.foreign_log:
-        return Gap("run", "no shipped script holds the words of the log line with the score", run.at(run.score.place.spot))
+        return Gap(
+            "run", "no shipped script holds the words of the log line with the score", run.at(run.score.place.spot)
+        )
     if not run.matched:
         return Gap(
             "run", "no print that was seen can have written the log line with the score", run.at(run.score.place.spot)

@@ -232,7 +232,11 @@ def _unary(m: Machine, node: ir.Unary) -> Value:
     value = evaluate(m, node.operand)
     if node.op == "not":
         answer = truth(m, value)
-        return Data(_compared(m, value), scalar=True) if answer is None else Const(not answer, value.labels & m.labels.mask(Unset))
+        return (
+            Data(_compared(m, value), scalar=True)
+            if answer is None
+            else Const(not answer, value.labels & m.labels.mask(Unset))
+        )
     if type(value) is Const and isinstance(value.value, int | float):
         if node.op != "~":
             return Const(-value.value if node.op == "-" else value.value, value.labels)

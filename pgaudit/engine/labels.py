@@ -107,9 +107,40 @@ class Clock(NamedTuple):
     """Read from a clock."""
 
 
-Label = Iteration | Token | Activation | Score | Update | Lookup | Depends | Artifact | Unset | Bytes | Decided | Stacked | Spread | Mixed | Clock
+Label = (
+    Iteration
+    | Token
+    | Activation
+    | Score
+    | Update
+    | Lookup
+    | Depends
+    | Artifact
+    | Unset
+    | Bytes
+    | Decided
+    | Stacked
+    | Spread
+    | Mixed
+    | Clock
+)
 Kind = TypeVar(
-    "Kind", Iteration, Token, Activation, Score, Update, Lookup, Depends, Artifact, Unset, Bytes, Decided, Stacked, Spread, Mixed, Clock
+    "Kind",
+    Iteration,
+    Token,
+    Activation,
+    Score,
+    Update,
+    Lookup,
+    Depends,
+    Artifact,
+    Unset,
+    Bytes,
+    Decided,
+    Stacked,
+    Spread,
+    Mixed,
+    Clock,
 )
 
 

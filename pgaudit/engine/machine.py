@@ -433,7 +433,9 @@ class Machine:
         if not address:
             labels &= ~self.labels.mask(Iteration)
         if isinstance(target, Data) and target.table:
-            labels &= ~self.labels.mask(Lookup, Decided)  # what a table was told is its state; how that was found is past
+            labels &= ~self.labels.mask(
+                Lookup, Decided
+            )  # what a table was told is its state; how that was found is past
         else:
             labels |= self.control
         seen: set[int] = set()

@@ -7,7 +7,16 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
-from pgaudit.engine.events import ChoiceEvent, Event, LookupEvent, ReportEvent, ScoreEvent, SpreadEvent, StackEvent, UpdateEvent
+from pgaudit.engine.events import (
+    ChoiceEvent,
+    Event,
+    LookupEvent,
+    ReportEvent,
+    ScoreEvent,
+    SpreadEvent,
+    StackEvent,
+    UpdateEvent,
+)
 from pgaudit.engine.labels import Activation, Artifact, Bytes, Decided, Iteration, Lookup, Mixed, Score, Token, Update
 from pgaudit.engine.linear import Linear, distance
 from pgaudit.engine.walk import Walk
@@ -410,7 +419,9 @@ def target_in_key(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:
     A component that holds scored tokens only (a byte table read at the targets) is a choice of column.
     """
     lookups = lookups_behind(walk, report)
-    scored = {(token.origin, token.start) for token in _scored_positions(walk, report.labels) if token.start is not None}
+    scored = {
+        (token.origin, token.start) for token in _scored_positions(walk, report.labels) if token.start is not None
+    }
     for lookup in lookups:
         for index, component in enumerate(lookup.components):
             tokens = [token for token in _of_evaluation(walk, component) if token.start is not None]

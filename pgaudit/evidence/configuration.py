@@ -37,7 +37,8 @@ class Configuration:
 def candidates(script: Script, commands: Iterable[Command], log: Log | None) -> Iterator[Configuration]:
     """The configurations that the run may have had, likeliest first: one for each command that starts the script."""
     seen: list[Configuration] = []
-    for command in _commands_of(script, commands) or [None]:
+    starting: list[Command | None] = [*_commands_of(script, commands)]
+    for command in starting or [None]:
         configuration = effective(script, command, log)
         if configuration not in seen:
             seen.append(configuration)

@@ -178,9 +178,7 @@ class Evidence:
         elsewhere = bool(self._score_lines) and not any(
             _may_print(shipped, line) for shipped in self.scripts for line in self._score_lines
         )
-        return run_script(
-            script, configuration, beside, foreign, self._score_lines, witness, foreign_log=elsewhere
-        )
+        return run_script(script, configuration, beside, foreign, self._score_lines, witness, foreign_log=elsewhere)
 
     @cached_property
     def sizes(self) -> Sizes:

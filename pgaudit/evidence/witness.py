@@ -68,11 +68,7 @@ def _line_of(template: str, lines: Sequence[str], text: str) -> int | None:
     if longest not in text:
         return None
     return next(
-        (
-            number
-            for number, line in enumerate(lines, 1)
-            if longest in line and prints(template, line)
-        ),
+        (number for number, line in enumerate(lines, 1) if longest in line and prints(template, line)),
         None,
     )
 
@@ -87,7 +83,13 @@ def _hands_on(function: ir.Function) -> bool:
 
 
 def _name(call: ir.Call) -> str:
-    return call.func.id if isinstance(call.func, ir.Name) else call.func.attr if isinstance(call.func, ir.Attribute) else ""
+    return (
+        call.func.id
+        if isinstance(call.func, ir.Name)
+        else call.func.attr
+        if isinstance(call.func, ir.Attribute)
+        else ""
+    )
 
 
 def _templates(skipped: Skipped, functions: Mapping[str, ir.Function], printers: set[str]) -> Iterator[str]:

@@ -64,4 +64,6 @@ def _hits(run: Run) -> Iterator[Hit]:
             run.step(run.score, "their score is printed here"),
         )
         where = score.place.calls[-1] if score.place.calls else score.place.spot
-        yield Hit("the reported score is taken on weights that were not read back from the artifact", run.at(where), steps)
+        yield Hit(
+            "the reported score is taken on weights that were not read back from the artifact", run.at(where), steps
+        )

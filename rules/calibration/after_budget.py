@@ -93,7 +93,9 @@ def _clock_ran_out(evidence: Evidence, run: Run) -> Step | None:
     times = next(filter(None, ([timing for timing in log.timings if timing.name == "train_time"] for log in logs)), [])
     if times:
         last = times[-1]
-        return Step(last.location, f"training took {last.seconds:g} s of {budget:g} s") if last.seconds >= budget else None
+        return (
+            Step(last.location, f"training took {last.seconds:g} s of {budget:g} s") if last.seconds >= budget else None
+        )
     limits = {spot: limit for spot, limit in run.walk.limits.items() if limit >= SHORTEST_BUDGET * budget}
     if not limits or min(limits.values()) < budget:
         return None

@@ -49,5 +49,7 @@ RULE = Rule.declare(
 
 def check(evidence: Evidence) -> Iterator[Finding | Gap]:
     """Ask for reported scores whose weights were set from statistics of the scored tokens."""
-    hits = state_changes((Order.CALIBRATED,), "the weights are set from statistics of validation tokens that are scored afterwards")
+    hits = state_changes(
+        (Order.CALIBRATED,), "the weights are set from statistics of validation tokens that are scored afterwards"
+    )
     yield from judge(RULE, evidence, hits)

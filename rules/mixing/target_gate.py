@@ -93,4 +93,6 @@ def _hits(evidence: Evidence, run: Run) -> Iterator[Hit]:
                 run.step(choice.choice, "that score decides here what is counted"),
                 run.step(run.score, "the score is printed here"),
             )
-            yield Hit("the score of the realised token decides how it is scored", run.at(choice.choice.place.spot), steps)
+            yield Hit(
+                "the score of the realised token decides how it is scored", run.at(choice.choice.place.spot), steps
+            )

@@ -64,6 +64,4 @@ def _hits(run: Run) -> Iterator[Hit]:
             run.step(second.lookup, "a later pass over the stream reads the table here"),
             run.step(run.score, "its score is printed here"),
         )
-        yield Hit(
-            "tokens are scored again with a cache that has counted them", run.at(second.lookup.place.spot), steps
-        )
+        yield Hit("tokens are scored again with a cache that has counted them", run.at(second.lookup.place.spot), steps)

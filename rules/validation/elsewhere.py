@@ -62,4 +62,6 @@ def _hits(run: Run) -> Iterator[Hit]:
             run.step(score, "text from the network is scored here"),
             run.step(run.score, "the score is printed here"),
         )
-        yield Hit("the score is taken on a downloaded text, not on the validation files", run.at(score.place.spot), steps)
+        yield Hit(
+            "the score is taken on a downloaded text, not on the validation files", run.at(score.place.spot), steps
+        )

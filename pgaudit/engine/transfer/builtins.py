@@ -185,7 +185,7 @@ def _min_max(pick: Callable[..., int]) -> Callable[[Machine, Arguments, int], Va
             return Const(pick(constants), m.union(args.positional))
         result = _extreme(m, args, line)
         if pick is min and len(args.positional) == 2:
-            result.labels |= m.choose(*args.positional, line, smaller=True)
+            result.labels |= m.choose(args.positional[0], args.positional[1], line, smaller=True)
         return result
 
     return choose

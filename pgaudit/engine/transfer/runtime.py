@@ -110,8 +110,9 @@ def _add_option(m: Machine, options: Instance, given: Arguments) -> None:
         default = Const({"store_true": False, "store_false": True}.get(str(action)))
     setting = m.arguments.get(option)
     if setting is None:
-        off = isinstance(default, Const) and action != "store_false"
-        options.attrs[str(target)] = off_default(m, f"--{option}", default) if off else default
+        if isinstance(default, Const) and action != "store_false":
+            default = off_default(m, f"--{option}", default)
+        options.attrs[str(target)] = default
         return
     m.read[f"--{option}"] = (setting.value if setting.value is not None else ON, setting.source)
     value = Const(action == "store_true") if action in ("store_true", "store_false") else set_value(setting)
@@ -129,7 +130,9 @@ def _spec(m: Machine, args: Arguments, line: int) -> Value:
     """``spec_from_file_location(name, path)``: the module is known by its file."""
     path = args.get(1, "location")
     stem = text_of(path).rpartition("/")[2].removesuffix(".py") if path is not None else ""
-    return Instance(None, {"name": Const(stem), "loader": Instance(None, {"exec_module": Native(lambda _: Const(None))})})
+    return Instance(
+        None, {"name": Const(stem), "loader": Instance(None, {"exec_module": Native(lambda _: Const(None))})}
+    )
 
 
 def _module_of_spec(m: Machine, args: Arguments, line: int) -> Value:
@@ -215,7 +218,7 @@ def _swapped(args: Arguments) -> Arguments:
 
 
 def _world_size(m: Machine, args: Arguments, line: int) -> Value:
-    return Const(int(m.environment["WORLD_SIZE"].value))
+    return Const(int(m.environment["WORLD_SIZE"].value or 1))
 
 
 FUNCTIONS: dict[str, Callable[[Machine, Arguments, int], Value]] = {

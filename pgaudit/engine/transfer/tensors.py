@@ -31,7 +31,21 @@ SELECTIONS = frozenset(
 )
 SHAPE_ATTRIBUTES = frozenset({"shape", "ndim", "dtype", "device", "nbytes", "itemsize", "is_cuda", "is_floating_point"})
 VIEW_ATTRIBUTES = frozenset({"data", "T", "mT", "flat", "real", "ctypes"})
-OF_MODULES = frozenset({"sum", "mean", "norm", "pow", "eval", "train", "zero_grad", "named_parameters", "children", "buffers", "load_state_dict"})
+OF_MODULES = frozenset(
+    {
+        "sum",
+        "mean",
+        "norm",
+        "pow",
+        "eval",
+        "train",
+        "zero_grad",
+        "named_parameters",
+        "children",
+        "buffers",
+        "load_state_dict",
+    }
+)
 HOOKS = frozenset({"register_forward_hook", "register_forward_pre_hook"})
 SCATTERS = {"scatter_add_": 1, "scatter_": 1, "scatter_reduce_": 1, "index_add_": 1, "index_put_": 0, "put_": 0}
 """Methods that write at given places, and which argument the places are."""
