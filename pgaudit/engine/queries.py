@@ -202,7 +202,7 @@ def choices(walk: Walk, report: ReportEvent) -> Iterator[Choice]:
             score
             for score in (*left, *right)
             if _made_with(score, event)
-            and any(score is other or _same_targets(walk, score, other) for other in counted)
+            and any(score is o or (o.number > event.number and _same_targets(walk, score, o)) for o in counted)
         ]
         if found:
             both = event.smaller or any(
