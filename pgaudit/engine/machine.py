@@ -351,7 +351,7 @@ class Machine:
         if any(not isinstance(bound, int | float) or abs(bound) < LEAST_BOUND for bound in bounds):
             return 0
         number = len(self.events)
-        self.events.append(ChoiceEvent(number, self.place(line), sides, smaller))
+        self.events.append(ChoiceEvent(number, self.place(line), sides, smaller and not bounds))
         return self.labels.bit(Decided(number))
 
     def comparisons(self, labels: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from pgaudit.engine import calls
 from pgaudit.engine.calls import EXIT, Arguments, call, opaque
 from pgaudit.engine.iteration import elements, known_length
-from pgaudit.engine.labels import Iteration, Token, Unset
+from pgaudit.engine.labels import Iteration, Lookup, Token, Unset
 from pgaudit.engine.machine import Machine, parts
 from pgaudit.engine.transfer.strings import text_of, text_value
 from pgaudit.engine.values import (
@@ -64,7 +64,8 @@ def _len(m: Machine, args: Arguments, line: int) -> Value:
         and (result := calls.call_method(m, value, "__len__", calls.NO_ARGUMENTS, line)) is not None
     ):
         return result
-    return Data(scalar=True)
+    # The length of what a table holds for a token says something of that token.
+    return Data(m.content(value) & m.labels.mask(Lookup) if isinstance(value, Data) else 0, scalar=True)
 
 
 def _range(m: Machine, args: Arguments, line: int) -> Value:
