@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
-from pgaudit.engine import calls, indexing
+from pgaudit.engine import calls, choosing, indexing
+from pgaudit.engine.comparisons import ORDERS, answer_of, compared, note_limit
+from pgaudit.engine.folding import UNKNOWN, fold
 from pgaudit.engine.iteration import elements
-from pgaudit.engine.labels import Bytes, Clock, Decided, Iteration, Lookup, Score, Token, Unset
+from pgaudit.engine.labels import Bytes, Decided, Iteration, Lookup, Score, Token, Unset
 from pgaudit.engine.machine import Machine, each
 from pgaudit.engine.transfer.strings import join_text, text_of
 from pgaudit.engine.values import (
@@ -29,18 +30,6 @@ from pgaudit.engine.values import (
 )
 from pgaudit.program import ir
 
-FOLDABLE: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
-    "%": operator.mod, "<<": operator.lshift, ">>": operator.rshift, "&": operator.and_, "|": operator.or_,
-    "^": operator.xor, "**": operator.pow,
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-    "is": operator.is_, "is not": operator.is_not,
-    "in": lambda item, container: item in container, "not in": lambda item, container: item not in container,
-}  # fmt: skip
-ORDERS = frozenset({"<", "<=", ">", ">="})
-LARGEST_OPERAND = 1 << 70
-LONGEST_TEXT = 4096
-LARGEST_SHIFT = 128
 EXACT_COMPREHENSION = 16
 """Comprehensions over at most this many known elements are evaluated one by one, longer ones once, symbolically."""
 
@@ -73,7 +62,7 @@ def binary(m: Machine, op: str, left: Value, right: Value) -> Value:
     """The value of ``left op right``."""
     if type(left) is Const and type(right) is Const:
         folded = fold(op, left.value, right.value)
-        if folded is not _UNKNOWN:
+        if folded is not UNKNOWN:
             return Const(folded, left.labels | right.labels)
     if isinstance(left, Either) or isinstance(right, Either):
         return each(left, lambda one: each(right, lambda other: binary(m, op, one, other)))
@@ -85,10 +74,10 @@ def binary(m: Machine, op: str, left: Value, right: Value) -> Value:
     result = Data(mine | theirs)
     scores = m.labels.mask(Score)
     if op == "/" and mine & scores and not theirs & scores and theirs & m.labels.mask(Lookup, Bytes):
-        result.labels |= m.spread(mine & scores, theirs & m.labels.mask(Lookup, Bytes), m.line)
+        result.labels |= choosing.spread(m, mine & scores, theirs & m.labels.mask(Lookup, Bytes), m.line)
     if op == "*" and (mine | theirs) & m.labels.mask(Decided):
-        m.clear(left, theirs)
-        m.clear(right, mine)
+        choosing.clear(m, left, theirs)
+        choosing.clear(m, right, mine)
     result.answers = op in "&|" and any(isinstance(side, Data) and side.answers for side in (left, right))
     tokens = m.labels.mask(Token)
     if op == "+" and mine & tokens and theirs & tokens:
@@ -96,26 +85,6 @@ def binary(m: Machine, op: str, left: Value, right: Value) -> Value:
     result.scalar = _scalar(left) and _scalar(right)
     result.linear = _linear(m, op, left, right)
     return result
-
-
-_UNKNOWN = object()
-
-
-def fold(op: str, left: object, right: object) -> object:
-    """Python's own answer for known operands, within bounds; ``_UNKNOWN`` where it would be large or an error."""
-    for side in (left, right):
-        if (isinstance(side, int) and abs(side) > LARGEST_OPERAND) or (
-            isinstance(side, str | bytes) and len(side) > LONGEST_TEXT
-        ):
-            return _UNKNOWN
-    if op in ("<<", "**") and isinstance(right, int | float) and abs(right) > LARGEST_SHIFT:
-        return _UNKNOWN
-    if op == "*" and (isinstance(left, str | bytes) or isinstance(right, str | bytes)):
-        return _UNKNOWN
-    try:
-        return FOLDABLE[op](left, right)
-    except (TypeError, ValueError, ArithmeticError, KeyError):
-        return _UNKNOWN
 
 
 def _scalar(value: Value) -> bool:
@@ -233,7 +202,7 @@ def _unary(m: Machine, node: ir.Unary) -> Value:
     if node.op == "not":
         answer = truth(m, value)
         return (
-            Data(_compared(m, value), scalar=True)
+            Data(compared(m, value), scalar=True)
             if answer is None
             else Const(not answer, value.labels & m.labels.mask(Unset))
         )
@@ -263,23 +232,18 @@ def _boolean(m: Machine, node: ir.Boolean) -> Value:
     return join(left, right)
 
 
-def _compared(m: Machine, *values: Value) -> int:
-    """A comparison keeps which scores and lookups it rests on; it selects elements, so addresses stay as they are."""
-    return m.union(values) & m.labels.mask(Score, Lookup, Decided)
-
-
 def _compare(m: Machine, node: ir.Compare) -> Value:
     left = evaluate(m, node.left)
     answers: list[bool | None] = []
     labels = unset = 0
     for op, right_node in zip(node.ops, node.rights, strict=True):
         right = evaluate(m, right_node)
-        labels |= _compared(m, left, right)
-        labels |= m.choose(left, right, node.line) if op in ORDERS else 0
-        labels |= m.match(left, right, node.line) if op == "==" else 0
+        labels |= compared(m, left, right)
+        labels |= choosing.choose(m, left, right, node.line) if op in ORDERS else 0
+        labels |= choosing.match(m, left, right, node.line) if op == "==" else 0
         unset |= (left.labels | right.labels) & m.labels.mask(Unset)
-        answers.append(_compare_pair(m, op, left, right))
-        _note_limit(m, left, right, node.line)
+        answers.append(answer_of(m, op, left, right))
+        note_limit(m, left, right, node.line)
         left = right
     if False in answers:
         return Const(False, unset)
@@ -288,73 +252,6 @@ def _compare(m: Machine, node: ir.Compare) -> Value:
     result = Data(labels, scalar=False)
     result.answers = True
     return result
-
-
-def _compare_pair(m: Machine, op: str, left: Value, right: Value) -> bool | None:
-    if type(left) is Const and type(right) is Const:
-        folded = fold(op, left.value, right.value)
-        return None if folded is _UNKNOWN else bool(folded)
-    if op in ("is", "is not"):
-        return _identity(op, left, right)
-    if type(left) is Data and left.positive:
-        return _against_positive(op, right)
-    if op in ("in", "not in") and type(left) is Const:
-        return _membership(m, op, left, right)
-    return None
-
-
-def _note_limit(m: Machine, left: Value, right: Value, line: int) -> None:
-    """A clock against a number is a limit of time."""
-    for elapsed, bound in ((left, right), (right, left)):
-        if type(bound) is Const and isinstance(bound.value, int | float) and elapsed.labels & m.labels.mask(Clock):
-            m.limit(bound.value, line)
-
-
-YES = "1"
-
-
-def _against_positive(op: str, right: Value) -> bool | None:
-    """A setting that is on (as a number: above zero) against a constant; ``None`` where that depends on its value."""
-    if op in ("in", "not in") and isinstance(right, Sequence):
-        texts = [item.value for item in right.store.items if isinstance(item, Const)]
-        return (YES in texts) is (op == "in") if texts else None
-    if type(right) is not Const:
-        return None
-    if isinstance(right.value, str) and op in ("==", "!="):
-        return (right.value == YES) is (op == "==")
-    if isinstance(right.value, int | float) and right.value <= 0:
-        return op in (">", ">=", "!=")
-    return None
-
-
-def _identity(op: str, left: Value, right: Value) -> bool | None:
-    if isinstance(left, Const) and not isinstance(right, Const):
-        left, right = right, left
-    if isinstance(right, Const) and right.value is None:
-        options = left.options if isinstance(left, Either) else [left]
-        nones = {isinstance(option, Const) and option.value is None for option in options}
-        if len(nones) == 1 and not isinstance(left, Data):
-            return nones.pop() is (op == "is")
-        if isinstance(left, Data):
-            return op == "is not"
-    return None
-
-
-def _membership(m: Machine, op: str, left: Const, right: Value) -> bool | None:
-    found: bool | None = None
-    if isinstance(right, External) and right.name == "os.environ":
-        found = left.value in m.environment
-    elif isinstance(right, Mapping):
-        found = (
-            True if left.value in right.entries else None if right.rest is not None or right.keys is not None else False
-        )
-    elif isinstance(right, Sequence):
-        items = right.store.items
-        if any(isinstance(item, Const) and item.value == left.value for item in items):
-            found = True
-        elif right.store.rest is None and all(isinstance(item, Const) for item in items):
-            found = False
-    return None if found is None else found is (op == "in")
 
 
 def decided(m: Machine, test: Value, value: Value) -> Value:

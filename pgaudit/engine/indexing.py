@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pgaudit.engine import choosing
 from pgaudit.engine.labels import Activation, Decided, Depends, Stacked, Token
 from pgaudit.engine.linear import ZERO, Linear
 from pgaudit.engine.machine import Machine
@@ -263,8 +264,8 @@ def store(m: Machine, base: Value, index: list[Part], value: Value, line: int) -
         number = isinstance(value, Const) or (isinstance(value, Data) and value.scalar)
         chosen = m.union(keys) & m.labels.mask(Decided)
         if chosen and isinstance(value, Const) and value.value == 0:
-            m.clear(base, chosen)
-        m.emit(m.control | m.content(value) | chosen, m.union(keys))
+            choosing.clear(m, base, chosen)
+        choosing.emit(m, m.control | m.content(value) | chosen, m.union(keys))
         if addressed and isinstance(base, Data):
             count(m, base, addressed | m.content(value), line)
         m.write(base, m.content(value) | chosen, line, address=number)

@@ -7,28 +7,22 @@ from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
 
 from pgaudit.engine.events import (
-    ChoiceEvent,
     Event,
     LookupEvent,
     Place,
     ReportEvent,
     ScoreEvent,
     Spot,
-    SpreadEvent,
-    StackEvent,
     UpdateEvent,
 )
 from pgaudit.engine.labels import (
     Activation,
-    Artifact,
     Decided,
     Depends,
     Iteration,
     LabelTable,
     Lookup,
     Score,
-    Spread,
-    Stacked,
     Token,
     Unset,
     Update,
@@ -57,10 +51,6 @@ MAX_ADDRESSES = 128
 """A value that depends on more slices than this keeps them as they are when it is sliced again."""
 TRAINING_DATA = "train"
 """Origin of tokens whose place in the stream never matters."""
-LEAST_BOUND = 1e-5
-"""Scores are held against smaller numbers only to keep logarithms finite."""
-LEAST_STACK = 2
-"""Fewer values are no alternatives."""
 LEAST_MILLISECONDS = 10_000
 """A larger limit of elapsed time is meant in milliseconds: no phase of the challenge lasts hours."""
 MAX_DEPTH = 40
@@ -337,84 +327,6 @@ class Machine:
         self.events.append(LookupEvent(number, self.place(line), tuple(c & tokens for c in components), table, source))
         kept = table & ~self.labels.mask(Token, Activation, Iteration)
         return self.labels.bit(Lookup(number)) | kept
-
-    def choose(self, left: Value, right: Value, line: int, *, smaller: bool = False) -> int:
-        """Record that ``left`` and ``right`` are compared, if scores are involved; returns the labels of the answer.
-
-        ``smaller``: the smaller of both is taken. A bound that only keeps numbers finite chooses nothing.
-        """
-        kept = self.labels.mask(Score, Lookup)
-        sides = self.content(left) & kept, self.content(right) & kept
-        if not self.loops or not (sides[0] | sides[1]) & self.labels.mask(Score):
-            return 0
-        bounds = [side.value for side in (left, right) if isinstance(side, Const)]
-        if any(not isinstance(bound, int | float) or abs(bound) < LEAST_BOUND for bound in bounds):
-            return 0
-        number = len(self.events)
-        self.events.append(ChoiceEvent(number, self.place(line), sides, smaller and not bounds))
-        return self.labels.bit(Decided(number))
-
-    def comparisons(self, labels: int) -> int:
-        """The choices in a set that compared scores."""
-        found = 0
-        for label in self.labels.of(labels, Decided):
-            event = self.events[label.event]
-            assert isinstance(event, ChoiceEvent)
-            if (event.sides[0] | event.sides[1]) & self.labels.mask(Score):
-                found |= self.labels.bit(label)
-        return found
-
-    def match(self, left: Value, right: Value, line: int) -> int:
-        """Record that tokens are compared with something read from a file of the submission; returns the label of the answer."""
-        tokens, read = self.labels.mask(Token), self.labels.mask(Artifact)
-        sides = self.content(left), self.content(right)
-        for mine, theirs in (sides, sides[::-1]):
-            if mine & tokens and theirs & read and not theirs & tokens:
-                number = len(self.events)
-                self.events.append(ChoiceEvent(number, self.place(line), (mine & tokens, theirs & read)))
-                return self.labels.bit(Decided(number))
-        return 0
-
-    def gate(self, test: Value, line: int) -> int:
-        """Record that a branch rests on table lookups alone; returns the label of what it decides."""
-        lookups = test.labels & self.labels.mask(Lookup)
-        if not self.loops or not lookups or test.labels & self.labels.mask(Decided):
-            return 0
-        number = len(self.events)
-        self.events.append(ChoiceEvent(number, self.place(line), (lookups, 0)))
-        return self.labels.bit(Decided(number))
-
-    def clear(self, target: Value, chosen: int) -> None:
-        """Note that a loss is set to zero at places that choices in ``chosen`` selected."""
-        if self.content(target) & self.labels.mask(Score):
-            for label in self.labels.of(chosen, Decided):
-                event = self.events[label.event]
-                assert isinstance(event, ChoiceEvent)
-                event.cleared = True
-
-    def emit(self, labels: int, place: int) -> None:
-        """Note that choices in ``labels`` decide what is stored at ``place``, if that is the place of this iteration."""
-        for label in self.labels.of(labels, Decided):
-            event = self.events[label.event]
-            assert isinstance(event, ChoiceEvent)
-            loop, _, position = event.place.loops[-1] if event.place.loops else (-1, 0, 0)
-            if event.place.loops == tuple(self.loops[: len(event.place.loops)]):
-                event.emitted |= bool(place & self.labels.bit(Iteration(loop, position)))
-
-    def stack(self, values: list[Value], line: int) -> int:
-        """Record that ``values`` are put side by side, if scores are among them; returns the label of each."""
-        parts_ = tuple(self.content(value) for value in values)
-        if len(parts_) < LEAST_STACK or not any(part & self.labels.mask(Score) for part in parts_):
-            return 0
-        number = len(self.events)
-        self.events.append(StackEvent(number, self.place(line), parts_))
-        return self.labels.bit(Stacked(number))
-
-    def spread(self, score: int, share: int, line: int) -> int:
-        """Record that a score is divided by a table's entry for the token; returns the label of the shares."""
-        number = len(self.events)
-        self.events.append(SpreadEvent(number, self.place(line), score, share))
-        return self.labels.bit(Spread(number))
 
     def report(self, template: str, values: Iterable[Value], line: int) -> None:
         """Record something printed."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
-from pgaudit.engine import calls, indexing
+from pgaudit.engine import calls, choosing, indexing
 from pgaudit.engine.expressions import binary, decided, evaluate, index_parts, truth
 from pgaudit.engine.iteration import elements
 from pgaudit.engine.labels import Decided, Iteration
@@ -124,7 +124,7 @@ def _augmented(m: Machine, node: ir.AugAssign) -> Outcome:
     if isinstance(node.target, ir.Subscript):
         base = evaluate(m, node.target.value)
         if node.op == "*":
-            m.clear(base, m.content(value))
+            choosing.clear(m, base, m.content(value))
         index = index_parts(m, node.target.index)
         old = indexing.read(m, base, index, node.line) if isinstance(base, Sequence | Mapping) else Data()
         if isinstance(old, Data) and not old.scalar and not isinstance(base, Mapping):
@@ -182,7 +182,7 @@ def _if(m: Machine, node: ir.If) -> Outcome:
 
 def _chosen(m: Machine, test: Value, enter: Callable[[], Outcome]) -> Outcome:
     """Run a branch; what it changes depends on the scores and lookups that its test rests on."""
-    control = test.labels & m.labels.mask(Decided) | m.gate(test, m.line)
+    control = test.labels & m.labels.mask(Decided) | choosing.gate(m, test, m.line)
     if not control:
         return enter()
     before, outer, returned = m.frame.env, m.control, len(m.frame.returns)

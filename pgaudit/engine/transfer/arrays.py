@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pgaudit.engine import choosing
 from pgaudit.engine.calls import Arguments, cells_of
 from pgaudit.engine.indexing import Bounds, count
 from pgaudit.engine.indexing import read as read_index
@@ -59,7 +60,7 @@ def concatenate(m: Machine, args: Arguments, line: int) -> Value:
     value = args.get(0, "tensors")
     if isinstance(value, Sequence):
         items = value.store.items + ([value.store.rest] if value.store.rest is not None else [])
-        labels = m.union(items) | m.stack(value.store.items, line)
+        labels = m.union(items) | choosing.stack(m, value.store.items, line)
         base = items[0] if len(items) == 1 else None
         return Data(labels, base=base)
     return Data(m.content(value))
@@ -198,7 +199,7 @@ def smaller(m: Machine, args: Arguments, line: int) -> Value:
     left, right = args.get(0, "input"), args.get(1, "other")
     result = same_address(m, args, line)
     if left is not None and right is not None:
-        result.labels |= m.choose(left, right, line, smaller=True)
+        result.labels |= choosing.choose(m, left, right, line, smaller=True)
     return result
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pgaudit.engine import calls
+from pgaudit.engine import calls, choosing
 from pgaudit.engine.calls import EXIT, Arguments, call, opaque
 from pgaudit.engine.iteration import elements, known_length
 from pgaudit.engine.labels import Iteration, Lookup, Token, Unset
@@ -186,7 +186,7 @@ def _min_max(pick: Callable[..., int]) -> Callable[[Machine, Arguments, int], Va
             return Const(pick(constants), m.union(args.positional))
         result = _extreme(m, args, line)
         if pick is min and len(args.positional) == 2:
-            result.labels |= m.choose(args.positional[0], args.positional[1], line, smaller=True)
+            result.labels |= choosing.choose(m, args.positional[0], args.positional[1], line, smaller=True)
         return result
 
     return choose

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pgaudit.engine import choosing
 from pgaudit.engine.calls import Arguments, call
 from pgaudit.engine.indexing import Bounds, count
 from pgaudit.engine.indexing import read as read_index
@@ -190,7 +191,7 @@ def _split(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
 def _total(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
     """``sum``, ``mean``: how often a comparison of scores held is a statistic, and chooses nothing by itself."""
     labels = (m.content(receiver) | m.union(args.all())) & ~m.labels.mask(Iteration)
-    return Data(labels & ~m.comparisons(labels) if receiver.answers else labels)
+    return Data(labels & ~choosing.comparisons(m, labels) if receiver.answers else labels)
 
 
 def _read(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
