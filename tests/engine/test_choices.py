@@ -96,6 +96,17 @@ def test_a_comparison_of_totals_after_the_loop_is_no_choice_of_tokens() -> None:
     assert kinds(walked(body)) == set()
 
 
+def test_the_best_of_several_runs_is_no_choice_of_tokens() -> None:
+    body = """
+    for seed in range(3):
+        nats = torch.zeros(())
+        for j in range(100):
+            nats += F.cross_entropy(Net()(val[j * 64 : j * 64 + 64]), val[j * 64 + 1 : j * 64 + 65], reduction="sum")
+        total = min(total, nats)
+    """
+    assert kinds(walked(body)) == set()
+
+
 STREAM = """
 ids, opens = val.numpy(), np.load("opens_word.npy")
 latest, hints, waiting = np.zeros(65536), np.zeros(100000), 0
@@ -117,7 +128,7 @@ for j in range(0, 90000, 64):
         ("if not opens[token]:\n    hints[i] = latest[word & 65535]", 1),
         ("inside = 1 - opens[token]\nif inside and latest[word & 65535] > 0:\n    hints[i] = latest[word & 65535]", 1),
         ("if not opens[previous]:\n    hints[i] = latest[word & 65535]", 0),
-        ("if waiting:\n    hints[i] = latest[word & 65535]\nwaiting = 0 if opens[token] else 1", 0),
+        ("if waiting:\n    hints[i] = latest[word & 65535]\nwaiting = 0\nif not opens[token]:\n    waiting = 1", 0),
         ("if latest[word & 65535] > 2:\n    hints[i] = latest[word & 65535]", 0),
     ],
     ids=["class of the token", "and a count", "class before", "flag for the next", "count"],

@@ -51,7 +51,7 @@ def test_the_target_in_a_key_is_found(lookup: tuple[str, str]) -> None:
         "column of a row": "p = table[context & 65535, target] / table[context & 65535].sum(-1)",
         "row, then column": "row = table[context & 65535]\np = row[np.arange(512), target] / row.sum(-1)",
         "row and column in one number": "p = table.reshape(-1)[context * 1024 + target] / table[context].sum(-1)",
-        "flat index in two steps": "flat = torch.from_numpy(context * 1024).long() + y.long()\nseen = torch.from_numpy(table).flatten()\np = seen[flat.view(-1)].numpy()",
+        "flat index in two steps": "flat = torch.from_numpy(context * 1024).long() + y\nseen = torch.from_numpy(table).flatten()\np = seen[flat.long().view(-1)].numpy()",
         "bytes of the target": "p = 1.0 / sizes.numpy()[target]",
         "count after the score": "p = contexts[context & 65535]\nnp.add.at(pairs, (context ^ target) & 65535, 1)",
         "context only": "p = contexts[(context * 31) & 65535]",
@@ -112,8 +112,9 @@ for w in range(100):
         ("pairs[(context ^ target * 17) & 65535] / contexts[context & 65535]", True),
         ("table[context & 65535, target] / table[context & 65535].sum(-1)", False),
         ("contexts[context & 65535] / contexts[(context * 7) & 65535]", False),
+        ("contexts[context & 65535] / pairs[target]", False),
     ],
-    ids=["pair", "row and column", "context twice"],
+    ids=["pair", "row and column", "context twice", "target alone"],
 )
 def test_pairs_of_lookups_where_positions_are_lost(lookup: str, found: bool) -> None:
     seen = walked(LOST.replace("{lookup}", lookup))

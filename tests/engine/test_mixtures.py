@@ -16,8 +16,9 @@ bytes_ = torch.zeros(())
 for start in range(0, 100000, 512):
     x, y = val[start : start + 512], val[start + 1 : start + 513]
     logp = net(x).log_softmax(-1)
+    probs = logp.exp()
     loss = F.cross_entropy(net(x), y, reduction="none")
-    entropy = -(logp.exp() * logp).sum(-1)
+    entropy = -(probs * logp).sum(-1)
     other = F.cross_entropy(Net()(x), y, reduction="none")
 {mix}
     total += mixed.sum()
@@ -36,10 +37,26 @@ def windows(mix: str) -> Walk:
         ("experts = [loss] + [entropy]\nmixed = -torch.logsumexp(weights - torch.stack(experts), 0)", 1),
         ("mixed = -torch.logsumexp(weights - torch.stack([loss, other]), 0)", 0),
         ("mixed = -torch.logsumexp(weights - torch.stack([loss, torch.full_like(loss, math.log(1024))]), 0)", 0),
-        ("both = torch.stack([loss, entropy])\nmixed = both[0]", 0),
+        (
+            "sure = probs.amax(-1)\nmixed = -torch.logsumexp(weights - torch.stack([loss, sure * loss + (1 - sure) * other]), 0)",
+            0,
+        ),
+        (
+            "both = torch.stack([loss, entropy])\nmixed = -torch.logsumexp(weights - torch.stack([both[0], other]), 0)",
+            0,
+        ),
         ("both = torch.stack([loss, entropy]).mean(1)\nprint(f'seen {both}')\nmixed = loss", 0),
     ],
-    ids=["function", "method", "list", "two scores", "uniform", "one is taken out", "printed only"],
+    ids=[
+        "function",
+        "method",
+        "list",
+        "two scores",
+        "uniform",
+        "weighted by the context",
+        "one is taken out",
+        "printed only",
+    ],
 )
 def test_a_stack_with_a_part_that_scores_nothing(mix: str, parts: int) -> None:
     seen = windows(mix)

@@ -97,6 +97,12 @@ def test_commands_are_tried_until_the_score_is_printed(make_evidence: Make, read
         assert run.configuration.environment["STAGE"].value == "score"
 
 
+def test_a_score_that_a_wrapper_repeats_in_its_own_words(make_evidence: Make) -> None:
+    files = {"submission.json": "{}", "train_gpt.py": script()}
+    assert run_of(make_evidence({**files, "train.log": LOG + "summary of everything: val_bpb:1.1000\n"})).matched
+    assert not run_of(make_evidence({**files, "train.log": LOG + "summary of everything: val_bpb:1.2000\n"})).matched
+
+
 def test_the_log_of_another_script(make_evidence: Make) -> None:
     files = {"submission.json": CLAIM, "train_gpt.py": script(ADAPT)}
     own = run_of(make_evidence({**files, "train.log": LOG}))

@@ -79,10 +79,13 @@ BOTH = 'other = int(os.environ.get("OTHER", "0"))\n'
 @pytest.mark.parametrize(
     "middle,log",
     [
-        (FLAG + when("adapt"), 'import os\nif adapt:\n    print("adapting to the stream now")\n' + "=" * 80 + "\n"),
+        (
+            FLAG + when("adapt"),
+            'import os\nif older_flag:\n    print("adapting to the stream now", "again")\n' + "=" * 80 + "\n",
+        ),
         (FLAG + when("adapt"), '    print("adapting to the stream now")\n'),
         (FLAG + when("adapt", "adapt_words: 12"), "adapt_words: 12\n"),
-        (FLAG + when("adapt", "ok"), "ok\n"),
+        (FLAG + when("adapt", "done"), "done\n"),
         (FLAG + BOTH + when("adapt or other"), LINE),
         (FLAG + BOTH + when("adapt") + f"if other:\n    print({LINE.strip()!r})\n", LINE),
         (FLAG + f"print({LINE.strip()!r})\n" + when("adapt"), LINE),
