@@ -109,7 +109,7 @@ def test_the_best_of_several_runs_is_no_choice_of_tokens() -> None:
 
 STREAM = """
 ids, opens = val.numpy(), np.load("opens_word.npy")
-latest, hints, waiting = np.zeros(65536), np.zeros(100000), 0
+latest, hints, ring, waiting = np.zeros(65536), np.zeros(100000), np.zeros(8), 0
 word = 0
 for i in range(1, 100000):
     previous, token = ids[i - 1], ids[i]
@@ -129,9 +129,10 @@ for j in range(0, 90000, 64):
         ("inside = 1 - opens[token]\nif inside and latest[word & 65535] > 0:\n    hints[i] = latest[word & 65535]", 1),
         ("if not opens[previous]:\n    hints[i] = latest[word & 65535]", 0),
         ("if waiting:\n    hints[i] = latest[word & 65535]\nwaiting = 0\nif not opens[token]:\n    waiting = 1", 0),
+        ("hints[i] = ring[0]\nif not opens[token]:\n    ring[0] = 7", 0),
         ("if latest[word & 65535] > 2:\n    hints[i] = latest[word & 65535]", 0),
     ],
-    ids=["class of the token", "and a count", "class before", "flag for the next", "count"],
+    ids=["class of the token", "and a count", "class before", "flag for the next", "kept for the next", "count"],
 )
 def test_gates_on_a_property_of_the_token(decide: str, gates: int) -> None:
     seen = walked(STREAM.replace("{decide}", "".join(f"    {line}\n" for line in decide.splitlines())))
