@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.support import keys, walked
+from pgaudit.engine.queries import pair_lookups
+from tests.engine.support import keys, score_of, walked
 
 FRAME = """
 stream = val.numpy()
@@ -35,6 +36,7 @@ def frame(lookup: str) -> str:
         "masked": "ok = contexts[context & 65535] > 2\nslot = (context[ok] ^ target[ok]) & 65535\np = pairs[slot] / contexts[context[ok] & 65535]",
         "helper": "def slots(prefix, token):\n    return prefix & 65535, (prefix * 7 + token) & 65535\na, b = slots(context, target)\np = pairs[b] / contexts[a]",
         "from the batch": "p = pairs[(context ^ y.numpy()) & 65535] / contexts[context & 65535]",
+        "remainder of a product": "p = pairs[(context * target) % 65536] / contexts[context & 65535]",
         "take": "p = np.take(pairs, (context ^ target) & 65535) / contexts[context & 65535]",
     }.items(),
     ids=lambda item: item[0],
@@ -48,6 +50,8 @@ def test_the_target_in_a_key_is_found(lookup: tuple[str, str]) -> None:
     {
         "column of a row": "p = table[context & 65535, target] / table[context & 65535].sum(-1)",
         "row, then column": "row = table[context & 65535]\np = row[np.arange(512), target] / row.sum(-1)",
+        "row and column in one number": "p = table.reshape(-1)[context * 1024 + target] / table[context].sum(-1)",
+        "flat index in two steps": "flat = torch.from_numpy(context * 1024).long() + y\nseen = torch.from_numpy(table).flatten()\np = seen[flat.long().view(-1)].numpy()",
         "bytes of the target": "p = 1.0 / sizes.numpy()[target]",
         "count after the score": "p = contexts[context & 65535]\nnp.add.at(pairs, (context ^ target) & 65535, 1)",
         "context only": "p = contexts[(context * 31) & 65535]",
@@ -61,3 +65,57 @@ def test_legal_tables_are_silent(lookup: tuple[str, str]) -> None:
 def test_a_lookup_that_reaches_no_score_is_silent() -> None:
     body = frame("unused = pairs[(context ^ target) & 65535]\np = contexts[context & 65535]")
     assert keys(walked(body)) == 0
+
+
+TOKENS = """
+ids, counts, kept = val.numpy(), np.zeros((65536, 1024)), np.zeros(100000)
+before = older = 0
+for i in range(2, 100000):
+    {before}
+    kept[i] = counts[({newer} * 31 ^ {older}) & 65535, ids[i]]
+    {after}
+for j in range(0, 90000, 64):
+    loss = F.cross_entropy(net(val[j : j + 64]), val[j + 1 : j + 65], reduction="none")
+    total += -torch.log(0.5 * torch.exp(-loss) + 0.5 * torch.from_numpy(kept[j + 1 : j + 65])).sum()
+"""
+
+
+@pytest.mark.parametrize(
+    "newer,older,found",
+    [("ids[i - 1]", "ids[i - 2]", False), ("ids[i]", "ids[i - 1]", True)],
+    ids=["context", "target"],
+)
+def test_a_later_token_beside_the_key_shows_that_the_key_is_context(newer: str, older: str, found: bool) -> None:
+    body = TOKENS.format(newer=newer, older=older, before="token = ids[i]", after="counts[0, token] += 1")
+    assert bool(keys(walked(body))) is found
+
+
+LOST = """
+stream = val.numpy()
+pairs, contexts, table = np.zeros(65536), np.zeros(65536), np.zeros((65536, 1024))
+for w in range(100):
+    start = 1 + w * 512
+    places = np.flatnonzero(stream[start : start + 512] > 0) + start
+    loss = F.cross_entropy(net(val[start : start + 512])[None], val[start + 1 : start + 513], reduction="none")
+    context = np.zeros(512, dtype=np.int64)
+    for back in range(1, 3):
+        context = (context * 31) ^ stream[places - back]
+    target = stream[places]
+    p = {lookup}
+    total += -torch.log(torch.exp(-loss) + torch.from_numpy(p)).sum()
+"""
+
+
+@pytest.mark.parametrize(
+    "lookup,found",
+    [
+        ("pairs[(context ^ target * 17) & 65535] / contexts[context & 65535]", True),
+        ("table[context & 65535, target] / table[context & 65535].sum(-1)", False),
+        ("contexts[context & 65535] / contexts[(context * 7) & 65535]", False),
+        ("contexts[context & 65535] / pairs[target]", False),
+    ],
+    ids=["pair", "row and column", "context twice", "target alone"],
+)
+def test_pairs_of_lookups_where_positions_are_lost(lookup: str, found: bool) -> None:
+    seen = walked(LOST.replace("{lookup}", lookup))
+    assert bool(list(pair_lookups(seen, score_of(seen)))) is found

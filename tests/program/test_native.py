@@ -49,12 +49,12 @@ def test_a_counted_loop_gives_its_variable_an_address() -> None:
         "i = 1; while (i < n) { BODY i++; }",
         "i = 1; do { BODY i++; } while (i < n);",
         "for (i = 1; ; i++) { if (i >= n) break; BODY }",
-        "const uint16_t *p = tokens + 1; while (p < tokens + n) { h = p[0] * 31 + p[-1]; LOOK p++; }",
-        "const uint16_t *p = tokens; for (i = 1; i < n; i++) { h = *p++; h = h * 31 + *p; LOOK }",
+        "const uint16_t *p = tokens + 1; while (p < tokens + n) { h = (p[0] * 31) ^ p[-1]; LOOK p++; }",
+        "const uint16_t *p = tokens; for (i = 1; i < n; i++) { h = *p++; h = (h * 31) ^ *p; LOOK }",
     ],
 )
 def test_loops_of_every_kind_look_up_both_tokens(loop: str) -> None:
-    body = loop.replace("BODY", "h = tokens[i] * 31 + tokens[i - 1]; LOOK").replace("LOOK", "sum += t[h]; t[h] += 1;")
+    body = loop.replace("BODY", "h = (tokens[i] * 31) ^ tokens[i - 1]; LOOK").replace("LOOK", "sum += t[h]; t[h] += 1;")
     seen = called(
         f"static float t[99]; double run(const uint16_t *tokens, int n) {{ int i; uint64_t h; double sum = 0; {body} return sum; }}"
     )
@@ -90,13 +90,18 @@ def test_a_table_is_looked_up_however_it_is_reached(look: str) -> None:
         double run(const uint16_t *tokens, int n) {
             double sum = 0;
             float *t = (float *)calloc(1 << 20, sizeof(float));
-            uint64_t h = tokens[1] * 31 + tokens[0];
+            uint64_t h = (tokens[1] * 31) ^ tokens[0];
             LOOK
             free(t);
             return sum;
         }
     """
     assert [{0, 1}] in keys(called(source.replace("LOOK", look)))
+
+
+def test_a_flat_index_names_a_row_and_a_column() -> None:
+    source = "double run(const uint16_t *t, int n) { static float x[9]; return x[t[1] * 31 + t[0]]; }"
+    assert keys(called(source)) == [[{1}, {0}]]
 
 
 STATE = """

@@ -1,0 +1,87 @@
+"""Calibration: weights that are set from statistics, and the clock that training is held against."""
+
+from __future__ import annotations
+
+import pytest
+
+from pgaudit.engine.queries import calibrated_on_training
+from pgaudit.engine.walk import Walk
+from tests.engine.support import orders, score_of, walked
+
+EVALUATE = """
+for j in range(100):
+    total += F.cross_entropy(net(val[j * 64 : j * 64 + 64]), val[j * 64 + 1 : j * 64 + 65], reduction="sum")
+"""
+SET = """
+state = net.state_dict()
+state["head"] = state["head"] * torch.stack(met).mean(0)
+net.load_state_dict(state)
+"""
+
+
+def calibrated(seen: Walk) -> set[str]:
+    """``calibrated`` where the weights were set from what is scored, ``trained`` where training tokens went in."""
+    return orders(seen) | {"trained" for _ in calibrated_on_training(seen, score_of(seen))}
+
+
+@pytest.mark.parametrize(
+    "source,expected",
+    [
+        ("val[:4096]", {"calibrated"}),
+        ('read("data/fineweb_train_*.bin")[:4096]', {"trained"}),
+        ("torch.randint(1024, (4, 64))", set()),
+    ],
+    ids=["validation", "training", "invented"],
+)
+@pytest.mark.parametrize(
+    "register",
+    ["net.register_forward_hook", "net.head.register_forward_hook", "net.register_forward_pre_hook"],
+    ids=["network", "layer", "before"],
+)
+def test_what_a_hook_sees_is_what_the_weights_are_set_from(register: str, source: str, expected: set[str]) -> None:
+    hook = f"met = []\n{register}(lambda layer, given, made=None: met.append(given[0].abs().mean(0)))\nnet({source})\n"
+    assert calibrated(walked(hook + SET + EVALUATE)) == expected
+
+
+def test_a_hook_that_was_removed_sees_nothing() -> None:
+    hook = "met = [torch.ones(64)]\nhandle = net.register_forward_hook(lambda layer, given, made: met.append(made.abs().mean(0)))\n"
+    assert calibrated(walked(hook + "net(val[:4096])\n" + SET + EVALUATE)) == {"calibrated"}
+    assert calibrated(walked(hook + "handle.remove()\nnet(val[:4096])\n" + SET + EVALUATE)) == set()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "for part in net.parameters():\n    part.data.mul_(scale)\n",
+        "net.head.weight.copy_(net.head.weight * scale)\n",
+        "net.load_state_dict({name: part * scale for name, part in net.state_dict().items()})\n",
+    ],
+    ids=["parameters", "one weight", "state"],
+)
+def test_every_way_to_write_weights_is_a_calibration(write: str) -> None:
+    assert calibrated(walked("scale = net(val[:4096]).abs().amax(0)\n" + write + EVALUATE)) == {"calibrated"}
+
+
+def test_a_calibration_after_the_score_is_silent() -> None:
+    assert calibrated(walked(EVALUATE + "met = [net(val[:4096]).abs()]\n" + SET)) == set()
+
+
+def test_a_score_in_a_checkpoint_is_no_part_of_the_weights() -> None:
+    through = 'torch.save({"net": net.state_dict(), "loss": total}, "c.pt")\nnet.load_state_dict(torch.load("c.pt")["net"])\ntotal = 0\n'
+    assert calibrated(walked(EVALUATE + through + EVALUATE)) == set()
+
+
+@pytest.mark.parametrize(
+    "test,seconds",
+    [
+        ("time.time() - began > 590.5", 590.5),
+        ("1000 * (time.perf_counter() - began) >= float(os.environ.get('CAP', '599')) * 1000", 599.0),
+        ("570 < time.monotonic() - began", 570.0),
+        ("step > 570", None),
+    ],
+)
+def test_limits_of_time(test: str, seconds: float | None) -> None:
+    seen = walked(
+        f"import time\nbegan = time.time()\nfor step in range(20000):\n    if {test}:\n        break\n" + EVALUATE
+    )
+    assert list(seen.limits.values()) == ([seconds] if seconds else [])
