@@ -14,7 +14,7 @@ from pgaudit.engine.queries import (
     order_of,
     prints,
     says_something,
-    shape_of,
+    values_in,
 )
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.run import Run
@@ -144,10 +144,9 @@ def printed_zero(evidence: Evidence, run: Run, label: int) -> str:
         wanted = [number for number, hole in enumerate(report.holes) if hole & label]
         if not wanted or not says_something(report.template):
             continue
-        shape = shape_of(report.template)
         for number, line in enumerate(evidence.scored_log_lines, 1):
-            found = shape.search(line)
-            if found and any(found[hole + 1].strip() == "0" for hole in wanted):
+            found = values_in(report.template, line)
+            if found and any(found[hole] == "0" for hole in wanted):
                 assert log is not None
                 return f"{log.path}:{number}"
     return ""
@@ -176,7 +175,7 @@ def switched_off(run: Run, shipped: Run) -> str:
     return ", ".join(
         f"{name}={value} ({source})"
         for name, (value, source) in sorted(run.walk.settings.items())
-        if name in defaults and defaults[name][0] != value and value in ("0", "", "False", "false")
+        if name in defaults and defaults[name][0] != value
     )
 
 

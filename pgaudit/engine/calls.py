@@ -375,7 +375,8 @@ def set_attribute(m: Machine, value: Value, name: str, new: Value, line: int) ->
         for option in value.options:
             set_attribute(m, option, name, new, line)
     elif isinstance(value, Network) and not isinstance(new, Function | Const | Instance | Sequence):
-        m.write(value, m.content(new), line)
+        if not m.content(new) & m.labels.mask(Token):  # ids are an input of the forward, no weights
+            m.write(value, m.content(new), line)
     elif isinstance(value, Instance):
         old = value.attrs.get(name)
         value.attrs[name] = join(old, new) if m.uncertain and old is not None else new

@@ -8,6 +8,8 @@ from pgaudit.engine.values import Value
 
 Spot = tuple[str, int]
 """Module name and line."""
+Loops = tuple[tuple[int, int, int], ...]
+"""Enclosing loops, outermost first: (loop, execution of the loop, iteration)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +19,7 @@ class Place:
     spot: Spot
     calls: tuple[Spot, ...]
     """Call sites that lead here, outermost first."""
-    loops: tuple[tuple[int, int, int], ...]
-    """Enclosing loops, outermost first: (loop, execution of the loop, iteration)."""
+    loops: Loops
 
 
 @dataclass(slots=True)

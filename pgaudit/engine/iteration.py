@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pgaudit.engine.labels import Iteration
+from pgaudit.engine.linear import ZERO
 from pgaudit.engine.machine import Machine
 from pgaudit.engine.values import (
     Const,
@@ -115,9 +116,8 @@ def _fresh(m: Machine, item: Value, tag: int) -> Value:
             else Const(item.value, item.labels | tag)
         )
     assert isinstance(item, Data)
-    fresh = Data(
-        item.labels | tag, scalar=item.scalar, base=None if item.scalar else item, cell=item.cell, text=item.text
-    )
+    labels = m.narrow(item.labels, ZERO, None, tag)  # tokens know which element of the list they are in
+    fresh = Data(labels | tag, scalar=item.scalar, base=None if item.scalar else item, cell=item.cell, text=item.text)
     fresh.table = item.table
     return fresh
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pgaudit.engine.events import (
     Event,
     LookupEvent,
+    Loops,
     Place,
     ReportEvent,
     ScoreEvent,
@@ -150,6 +151,8 @@ class Machine:
     loop_numbers: dict[int, int] = field(default_factory=dict)
     written: int = 0
     """Labels of everything that the script saved to files."""
+    trained: list[tuple[int, Loops]] = field(default_factory=list)
+    """Steps on training data: how many events came before, and the loops around."""
     created: set[str] = field(default_factory=set)
     """Paths that it opened for writing."""
     read: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -304,6 +307,7 @@ class Machine:
     def update(self, cell: Value, what: str, uses: int, line: int) -> None:
         """Record that the state of ``cell`` changed using ``uses``, if those come from evaluation data."""
         if not self.learns_from_evaluation(uses):
+            self.trained.append((len(self.events), tuple(self.loops)))
             return
         number = len(self.events)
         fresh = not isinstance(cell, Network)

@@ -347,7 +347,12 @@ def _carry(
         elif isinstance(value, Const) and isinstance(value.value, bool) and not known and value is not start.get(name):
             env[name] = Data(scalar=True)
         elif isinstance(value, Data) and value.scalar:
-            env[name] = m.tagged(value, tag)
+            carried = m.tagged(value, tag)
+            if index and carried.labels & m.labels.mask(Decided):
+                carried.labels &= ~m.labels.mask(
+                    Decided
+                )  # what an earlier iteration decided is past when this one scores
+            env[name] = carried
 
 
 # --- definitions ---------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pgaudit.engine.events import Event, LookupEvent, ReportEvent, ScoreEvent, Spot, UpdateEvent
+from pgaudit.engine.events import Event, LookupEvent, Loops, ReportEvent, ScoreEvent, Spot, UpdateEvent
 from pgaudit.engine.labels import Iteration, LabelTable
 from pgaudit.engine.machine import BudgetExceeded, Machine, Setting, Skipped
 from pgaudit.engine.statements import run
@@ -37,6 +37,8 @@ class Walk:
     """Blocks that the code's own off-defaults keep from running."""
     limits: Mapping[Spot, float]
     """Comparisons of a clock with a known number, in seconds, by place."""
+    trained: Sequence[tuple[int, Loops]]
+    """Steps on training data: how many events came before, and the loops around."""
     steps: int
 
     @cached_property
@@ -89,4 +91,4 @@ def walk(
         m.problem("the walk was cut off after its step budget")
     except RecursionError:
         m.problem("the walk was cut off: nested too deeply")
-    return Walk(m.labels, m.events, m.read, m.problems, tuple(m.skipped.values()), m.limits, m.steps)
+    return Walk(m.labels, m.events, m.read, m.problems, tuple(m.skipped.values()), m.limits, m.trained, m.steps)

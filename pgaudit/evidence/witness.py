@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pgaudit.engine.labels import Unset
 from pgaudit.engine.machine import Setting, Skipped
-from pgaudit.engine.queries import prints, shape_of
-from pgaudit.engine.transfer.runtime import OFF
+from pgaudit.engine.queries import prints, values_in
+from pgaudit.engine.transfer.runtime import is_off
 from pgaudit.engine.walk import Walk
 from pgaudit.program import ir
 
@@ -39,10 +39,15 @@ def settings_proven(walk: Walk, modules: Mapping[str, ir.Module], lines: Sequenc
             blocks.setdefault(template, set()).add(skipped.settings)
     text = "\n".join(lines)
     proven: dict[str, Setting] = {}
-    for template in sorted(blocks.keys() - {report.template for report in walk.reports}):
+    live = {report.template for report in walk.reports}
+    for template in sorted(blocks.keys() - live):
         openers = blocks[template]
         (*names,) = next(iter(openers))
-        if len(openers) == len(names) == 1 and names[0] not in proven and (number := _line_of(template, lines, text)):
+        if (
+            len(openers) == len(names) == 1
+            and names[0] not in proven
+            and (number := _line_of(template, lines, text, live))
+        ):
             proven[names[0]] = Setting(None, f"{log}:{number} shows that it was on")
     for name, number in _printed_on(walk, lines, text):
         proven.setdefault(name, Setting(None, f"{log}:{number} shows that it was on"))
@@ -53,22 +58,26 @@ def _printed_on(walk: Walk, lines: Sequence[str], text: str) -> Iterator[tuple[s
     """Settings whose off-default a print would show, and whose value the log shows to be another."""
     for report in walk.reports:
         shown = {at: walk.labels.of(hole, Unset) for at, hole in enumerate(report.holes)}
-        if any(shown.values()) and (number := _line_of(report.template, lines, text)):
-            found = shape_of(report.template).search(lines[number - 1])
+        if any(shown.values()) and (number := _line_of(report.template, lines, text, set())):
+            found = values_in(report.template, lines[number - 1])
             for at, unset in shown.items():
-                if found and len(unset) == 1 and found[at + 1].strip().lower() not in ("", *OFF):
+                if found and len(unset) == 1 and found[at] and not is_off(found[at]):
                     yield unset[0].setting, number
 
 
-def _line_of(template: str, lines: Sequence[str], text: str) -> int | None:
-    """The number of the first line that the template can have printed."""
+def _line_of(template: str, lines: Sequence[str], text: str, live: set[str]) -> int | None:
+    """The number of the first line that the template can have printed, and none of those that are ``live``."""
     if sum(map(str.isalpha, template)) < LEAST_LETTERS:
         return None
     longest = max((part.strip() for part in template.split("\0")), key=len)
     if longest not in text:
         return None
     return next(
-        (number for number, line in enumerate(lines, 1) if longest in line and prints(template, line)),
+        (
+            number
+            for number, line in enumerate(lines, 1)
+            if longest in line and prints(template, line) and not any(prints(other, line) for other in live)
+        ),
         None,
     )
 

@@ -89,10 +89,11 @@ def _hits(evidence: Evidence, run: Run) -> Iterator[Hit]:
 def _clock_ran_out(evidence: Evidence, run: Run) -> Step | None:
     """What shows that training went on until the budget was spent."""
     budget = evidence.edition["train_seconds"].applied
-    logs = [log for log in (evidence.scored_log, *evidence.logs) if log]  # training and evaluation may have one each
-    times = next(filter(None, ([timing for timing in log.timings if timing.name == "train_time"] for log in logs)), [])
+    scored = [evidence.scored_log] if evidence.scored_log else []
+    logs = (scored, evidence.logs)  # training and evaluation may have a log each
+    times = next(filter(None, ([t for log in group for t in log.timings if t.name == "train_time"] for group in logs)), [])
     if times:
-        last = times[-1]
+        last = max(times, key=lambda timing: timing.seconds)
         return (
             Step(last.location, f"training took {last.seconds:g} s of {budget:g} s") if last.seconds >= budget else None
         )

@@ -26,7 +26,7 @@ from pgaudit.engine.queries.reports import (
     says_something,
     scored_origins,
     scores_of,
-    shape_of,
+    values_in,
 )
 from pgaudit.engine.queries.slices import Overlap
 from pgaudit.engine.queries.tables import Rescored, TargetInKey, lookups_behind, pair_lookups, rescored, target_in_key
@@ -54,11 +54,11 @@ __all__ = [
     "says_something",
     "scored_origins",
     "scores_of",
-    "shape_of",
     "spread_scores",
     "state_before_score",
     "target_gates",
     "target_in_key",
     "unscored_parts",
     "updates_behind",
+    "values_in",
 ]

@@ -121,7 +121,9 @@ def unscored_parts(walk: Walk, report: ReportEvent) -> Iterator[UnscoredPart]:
         if not isinstance(event, StackEvent):
             continue
         scores = [score for part in event.parts for score in scores_of(walk, part) if evaluates(walk, score)]
-        if scores and any(part & walk.labels.mask(Activation) and not part & plain for part in event.parts):
+        activations = walk.labels.mask(Activation)
+        weighted = any(part & activations and scores_of(walk, part) for part in event.parts)  # by the context
+        if scores and not weighted and any(part & activations and not part & plain for part in event.parts):
             yield UnscoredPart(event, scores[0])
 
 

@@ -96,10 +96,13 @@ def _follows_score(update: UpdateEvent, score: ScoreEvent, counted: Iterable[obj
 
 
 def calibrated_on_training(walk: Walk, report: ReportEvent) -> Iterator[StateBeforeScore]:
-    """Reported scores of weights that were set from statistics of training tokens."""
+    """Reported scores of weights that were set from statistics of training tokens, after the last step and outside its loops."""
+    last = max((number for number, _ in walk.trained), default=0)
+    training = {loop[:2] for _, loops in walk.trained for loop in loops}
     for score in scores_of(walk, report.labels):
         for update in updates_behind(walk, score.state) if evaluates(walk, score) else ():
-            if update.what == "fit" and any(a.origin == "train" for a in walk.labels.addresses(update.uses)):
+            after = update.number >= last and not training & {loop[:2] for loop in update.place.loops}
+            if update.what == "fit" and after and any(a.origin == "train" for a in walk.labels.addresses(update.uses)):
                 yield StateBeforeScore(score, update, Overlap.DISJOINT)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
+from functools import reduce
+from operator import or_
 from typing import NamedTuple
 
 from pgaudit.engine.events import ReportEvent, ScoreEvent
@@ -33,12 +35,22 @@ def reported(walk: Walk, score_lines: tuple[str, ...] = ()) -> Reported | None:
     ]
     for event in candidates:
         if any(prints(event.template, line) for line in score_lines):
-            return Reported(event, True)
+            return Reported(_metric_only(event), True)
     for words in METRIC_WORDS:
         for event in candidates:
             if any(word in event.template.lower() for word in words):
-                return Reported(event, not score_lines)
+                return Reported(_metric_only(event), not score_lines)
     return None
+
+
+def _metric_only(event: ReportEvent) -> ReportEvent:
+    """The print with what its metric rests on: a diagnostic beside it on the line is no part of the score."""
+    before = event.template.lower().split("\0")
+    for words in METRIC_WORDS:
+        named = [hole for hole, text in zip(event.holes, before, strict=False) if any(word in text for word in words)]
+        if named:
+            return replace(event, labels=reduce(or_, named))
+    return event
 
 
 def prints(template: str, line: str) -> bool:
@@ -53,9 +65,21 @@ def prints(template: str, line: str) -> bool:
     return says_something(template)
 
 
-def shape_of(template: str) -> re.Pattern[str]:
-    """What lines of the template look like, with a group for each part that is not known."""
-    return re.compile("(.*?)".join(re.escape(part) for part in template.split("\0")) + r"\s*$")
+def values_in(template: str, line: str) -> list[str] | None:
+    """What stands in a line for each part of the template that is not known; ``None`` if the line is not of its form."""
+    first, *parts = template.split("\0")
+    at = line.find(first)
+    if at < 0:
+        return None
+    at += len(first)
+    values = []
+    for part in parts:
+        end = line.find(part, at) if part else len(line) if part is parts[-1] else at
+        if end < 0:
+            return None
+        values.append(line[at:end].strip())
+        at = end + len(part)
+    return values
 
 
 def says_something(template: str) -> bool:

@@ -72,7 +72,8 @@ def compare(walk: Walk, used: Token | Activation, target: Token) -> Overlap:
     # Positions gathered from several iterations say nothing about any one of them, nor does a loop walked only once.
     telling = shared & walk.loops_told_apart
     same = bool(telling) and all(len(mine[loop]) == len(theirs[loop]) == 1 for loop in telling)
-    return Overlap.SAME if same or (not mine and not theirs) else Overlap.MAY
+    whole = not mine and not theirs and used.start is not None and target.start is not None
+    return Overlap.SAME if same or whole else Overlap.MAY
 
 
 def same_targets(walk: Walk, one: ScoreEvent, other: ScoreEvent) -> bool:

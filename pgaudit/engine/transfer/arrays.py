@@ -171,7 +171,8 @@ def _clone(m: Machine, args: Arguments, line: int) -> Value:
 
 
 def _split(m: Machine, args: Arguments, line: int) -> Value:
-    return Sequence("tuple", [], Data(m.union(args.all()) & ~m.labels.mask(Iteration), base=args.get(0, "input")))
+    labels = m.narrow(m.union(args.all()) & ~m.labels.mask(Iteration), None, None, 0)
+    return Sequence("tuple", [], Data(labels, base=args.get(0, "input")))
 
 
 def _meshgrid(m: Machine, args: Arguments, line: int) -> Value:

@@ -13,7 +13,7 @@ from pgaudit.engine.values import Const, Data, Either, Function, Instance, Nativ
 
 DEFAULT = "code default"
 ON = "on"
-OFF = frozenset({"0", "0.0", "false", "no", "off", "none", "disabled", "skipped"})
+OFF = frozenset({"false", "no", "off", "none", "disabled", "skipped"})
 CALLBACK_KEYWORDS = ("target", "func", "fn")
 
 
@@ -25,7 +25,7 @@ def environment(m: Machine, name: Value | None, default: Value | None) -> Value:
     setting = m.environment.get(key)
     if setting is not None and _is_word_for_number(setting.value, default):
         # A log line like ``NAME:start`` is no value, but nobody prints it of something that is off.
-        setting = None if str(setting.value).lower() in OFF else Setting(None, setting.source)
+        setting = None if is_off(str(setting.value)) else Setting(None, setting.source)
     if setting is not None:
         m.read[key] = (setting.value if setting.value is not None else ON, setting.source)
         return set_value(setting)
@@ -54,8 +54,16 @@ def set_value(setting: Setting) -> Value:
 
 def off_default(m: Machine, name: str, default: Const) -> Const:
     """A default that means *off* says whose it is, so that what it keeps from running can be told."""
-    off = not default.value or str(default.value).lower() in OFF
+    off = not default.value or is_off(str(default.value))
     return Const(default.value, default.labels | m.labels.bit(Unset(name))) if off else default
+
+
+def is_off(text: str) -> bool:
+    """Does a setting's text mean *off*: a word for no, or zero?"""
+    try:
+        return float(text) == 0
+    except ValueError:
+        return text.lower() in OFF
 
 
 def _get(m: Machine, args: Arguments, line: int) -> Value:

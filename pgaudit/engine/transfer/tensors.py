@@ -185,7 +185,8 @@ def _narrow(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
 
 
 def _split(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
-    return Sequence("tuple", [], Data(receiver.labels, base=receiver, cell=receiver.cell, scalar=receiver.scalar))
+    labels = m.narrow(receiver.labels, None, None, 0)  # each part is a slice of its own, which one is not known
+    return Sequence("tuple", [], Data(labels, base=receiver, cell=receiver.cell, scalar=receiver.scalar))
 
 
 def _total(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
