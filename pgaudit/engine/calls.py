@@ -281,8 +281,12 @@ def cells_of(m: Machine, values: list[Value]) -> list[Value]:
     """The networks and tensors whose state an optimiser over ``values`` changes."""
     cells: list[Value] = []
     pending = list(values)
+    seen: set[int] = set()
     while pending:
         value = pending.pop(0)
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
         cell: Value | None = None
         if isinstance(value, Network):
             cell = value

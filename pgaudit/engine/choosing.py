@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pgaudit.engine.events import ChoiceEvent, SpreadEvent, StackEvent
+from pgaudit.engine.events import ChoiceEvent, LookupEvent, SpreadEvent, StackEvent
 from pgaudit.engine.labels import Artifact, Decided, Iteration, Lookup, Score, Spread, Stacked, Token
+from pgaudit.engine.linear import distance
 from pgaudit.engine.machine import Machine
 from pgaudit.engine.values import Const, Value
 
@@ -72,14 +73,25 @@ def clear(m: Machine, target: Value, chosen: int) -> None:
             event.cleared = True
 
 
-def emit(m: Machine, labels: int, place: int) -> None:
-    """Note that choices in ``labels`` decide what is stored at ``place``, if that is the place of this iteration."""
+def emit(m: Machine, labels: int, keys: list[Value]) -> None:
+    """Note that choices in ``labels`` decide what is stored at ``keys``, if that is the place of this iteration."""
+    place = m.union(keys)
     for label in m.labels.of(labels, Decided):
         event = m.events[label.event]
         assert isinstance(event, ChoiceEvent)
         loop, _, position = event.place.loops[-1] if event.place.loops else (-1, 0, 0)
         if event.place.loops == tuple(m.loops[: len(event.place.loops)]):
-            event.emitted |= bool(place & m.labels.bit(Iteration(loop, position)))
+            here = bool(place & m.labels.bit(Iteration(loop, position)))
+            event.emitted |= here and not _is_later(m, event, keys)
+
+
+def _is_later(m: Machine, choice: ChoiceEvent, keys: list[Value]) -> bool:
+    """Is the place that is written behind the tokens that the choice rests on (``hints[i + 1]`` by a class of ``ids[i]``)?"""
+    lookups = [m.events[label.event] for label in m.labels.of(choice.sides[0], Lookup)]
+    read = [token.start for event in lookups if isinstance(event, LookupEvent) for part in event.components
+            for token in m.labels.of(part, Token)]  # fmt: skip
+    gaps = [distance(start, m.linear(key)) for start in read for key in keys]
+    return bool(gaps) and all(gap is not None and gap > 0 for gap in gaps)
 
 
 def stack(m: Machine, values: list[Value], line: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 from pgaudit.engine import calls, choosing, indexing
@@ -30,6 +31,8 @@ from pgaudit.engine.values import (
 )
 from pgaudit.program import ir
 
+MOST_ITEMS = 4096
+"""Longer lists are summed up."""
 EXACT_COMPREHENSION = 16
 """Comprehensions over at most this many known elements are evaluated one by one, longer ones once, symbolically."""
 
@@ -116,7 +119,7 @@ def _addressable(value: Value) -> bool:
 
 
 def _sequence_arithmetic(m: Machine, op: str, left: Sequence, right: Value) -> Value:
-    if op == "+" and isinstance(right, Sequence):
+    if op == "+" and isinstance(right, Sequence) and len(left.store.items) + len(right.store.items) <= MOST_ITEMS:
         rest = left.store.rest
         if right.store.rest is not None:
             rest = right.store.rest if rest is None else join(rest, right.store.rest)
@@ -284,6 +287,9 @@ def _sequence(m: Machine, node: ir.Sequence) -> Value:
                 rest = Data(m.content(value))
         else:
             items.append(evaluate(m, item))
+    if len(items) > MOST_ITEMS:
+        rest = reduce(join, items, rest or items[0])
+        items = []
     return Sequence(node.kind, items, rest)
 
 

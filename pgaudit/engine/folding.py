@@ -30,8 +30,8 @@ def fold(op: str, left: object, right: object) -> object:
             return UNKNOWN
     if op in ("<<", "**") and isinstance(right, int | float) and abs(right) > LARGEST_SHIFT:
         return UNKNOWN
-    if op == "*" and (isinstance(left, str | bytes) or isinstance(right, str | bytes)):
-        return UNKNOWN
+    if op in "*%" and (isinstance(left, str | bytes) or isinstance(right, str | bytes)):
+        return UNKNOWN  # repeated text, and fields of any width
     try:
         return FOLDABLE[op](left, right)
     except (TypeError, ValueError, ArithmeticError, KeyError):

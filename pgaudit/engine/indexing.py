@@ -265,7 +265,7 @@ def store(m: Machine, base: Value, index: list[Part], value: Value, line: int) -
         chosen = m.union(keys) & m.labels.mask(Decided)
         if chosen and isinstance(value, Const) and value.value == 0:
             choosing.clear(m, base, chosen)
-        choosing.emit(m, m.control | m.content(value) | chosen, m.union(keys))
+        choosing.emit(m, m.control | m.content(value) | chosen, keys)
         if addressed and isinstance(base, Data):
             count(m, base, addressed | m.content(value), line)
         m.write(base, m.content(value) | chosen, line, address=number)

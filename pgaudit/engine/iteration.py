@@ -43,7 +43,9 @@ def elements(m: Machine, source: Value, loop: int, limit: int = ALL_WALKED) -> S
 
 def known_length(source: Value) -> int | None:
     """The number of elements, where it is known."""
-    if isinstance(source, Const) and isinstance(source.value, range | str | bytes):
+    if isinstance(source, Const) and isinstance(source.value, range):
+        return _count(source.value)
+    if isinstance(source, Const) and isinstance(source.value, str | bytes):
         return len(source.value)
     if isinstance(source, Sequence) and source.store.rest is None:
         return len(source.store.items)
@@ -57,12 +59,20 @@ def known_length(source: Value) -> int | None:
     return None
 
 
+def _count(values: range) -> int | None:
+    try:
+        return len(values)
+    except OverflowError:  # more than a machine word counts
+        return None
+
+
 def element(m: Machine, source: Value, index: int, loop: int) -> Value:
     """The ``index``-th element as seen in that iteration."""
     if isinstance(source, Const):
         tag = m.labels.bit(Iteration(loop, index))
-        if isinstance(source.value, range) and index < len(source.value):
-            return Const(source.value[index], source.labels | tag)
+        if isinstance(source.value, range):
+            first = source.value.start + index * source.value.step
+            return Const(first, source.labels | tag)
         if isinstance(source.value, str | bytes) and index < len(source.value):
             return Const(source.value[index : index + 1], source.labels | tag)
         return Data(source.labels | tag)

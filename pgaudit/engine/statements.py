@@ -140,7 +140,7 @@ def _augmented(m: Machine, node: ir.AugAssign) -> Outcome:
         old.linear = None if old.linear is None else _advanced(m, node.op, old, value)
         return None
     if isinstance(old, Sequence) and node.op == "+" and old.kind == "list" and isinstance(value, Sequence):
-        for item in value.store.items:
+        for item in list(value.store.items):  # ``a += a``
             calls.append(m, old, item)
         if value.store.rest is not None:
             old.store.rest = value.store.rest if old.store.rest is None else join(old.store.rest, value.store.rest)

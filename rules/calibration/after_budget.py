@@ -91,7 +91,9 @@ def _clock_ran_out(evidence: Evidence, run: Run) -> Step | None:
     budget = evidence.edition["train_seconds"].applied
     scored = [evidence.scored_log] if evidence.scored_log else []
     logs = (scored, evidence.logs)  # training and evaluation may have a log each
-    times = next(filter(None, ([t for log in group for t in log.timings if t.name == "train_time"] for group in logs)), [])
+    times = next(
+        filter(None, ([t for log in group for t in log.timings if t.name == "train_time"] for group in logs)), []
+    )
     if times:
         last = max(times, key=lambda timing: timing.seconds)
         return (

@@ -18,7 +18,7 @@ from pgaudit.engine.labels import Activation, Artifact, Bytes, Decided, Lookup, 
 from pgaudit.engine.linear import distance
 from pgaudit.engine.queries.reports import evaluates, scores_of
 from pgaudit.engine.queries.slices import of_evaluation, same_targets, scored_positions
-from pgaudit.engine.queries.tables import counts_tokens
+from pgaudit.engine.queries.tables import counts_tokens, read_later
 from pgaudit.engine.walk import Walk
 
 
@@ -92,6 +92,8 @@ def target_gates(walk: Walk, report: ReportEvent) -> Iterator[Gate]:
             tokens = [token for part in lookup.components for token in of_evaluation(walk, part)]
             if counts_tokens(walk, lookup):
                 continue  # counts, not a property of the token
+            if read_later(walk, event, tokens):
+                continue  # a later token is read in this iteration: this one is context
             if update := next((u for u in walk.updates if _takes_in(walk, u, event, tokens)), None):
                 yield Gate(event, lookup, update)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from itertools import permutations
 from typing import NamedTuple
 
 from pgaudit.engine.events import Event, LookupEvent, ReportEvent, ScoreEvent, UpdateEvent
 from pgaudit.engine.labels import Lookup, Token, Update
-from pgaudit.engine.linear import distance
+from pgaudit.engine.linear import Linear, distance
 from pgaudit.engine.queries.order import updates_behind
 from pgaudit.engine.queries.reports import evaluates, scores_of
 from pgaudit.engine.queries.slices import of_evaluation, scored_positions, share_loop
 from pgaudit.engine.walk import Walk
+
+MOST_TOGETHER = 64
+"""Lookups of one iteration that are compared in pairs."""
 
 
 class TargetInKey(NamedTuple):
@@ -29,19 +34,32 @@ def target_in_key(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:
     A component that holds scored tokens only (a byte table read at the targets) is a choice of column.
     """
     lookups = lookups_behind(walk, report)
-    scored = {(token.origin, token.start) for token in scored_positions(walk, report.labels) if token.start is not None}
+    scored: dict[tuple[str, Linear], list[Token]] = {}
+    for token in scored_positions(walk, report.labels):
+        if token.start is not None:
+            scored.setdefault((token.origin, token.start), []).append(token)
     for lookup in lookups:
         for index, component in enumerate(lookup.components):
             tokens = [token for token in of_evaluation(walk, component) if token.start is not None]
-            if not tokens or _read_later(walk, lookup, tokens):
+            if not tokens or read_later(walk, lookup, tokens):
                 continue
-            targets = [token for token in tokens if (token.origin, token.start) in scored]
-            context = [token for token in tokens if (token.origin, token.start) not in scored]
+            targets = [token for token in tokens if _is_scored(token, scored)]
+            context = [token for token in tokens if token not in targets]
             if targets and context:
                 yield TargetInKey(lookup, index, targets[0], context[0])
 
 
-def _read_later(walk: Walk, lookup: LookupEvent, tokens: list[Token]) -> bool:
+def _is_scored(token: Token, scored: Mapping[tuple[str, Linear], list[Token]]) -> bool:
+    """Is it one of the scored tokens? Numbers alone may coincide between two loops, so those have to share one."""
+    assert token.start is not None
+    loops = {tag.loop for tag in token.tags}
+    return any(
+        token.start.terms or not loops or not other.tags or loops & {tag.loop for tag in other.tags}
+        for other in scored.get((token.origin, token.start), ())
+    )
+
+
+def read_later(walk: Walk, lookup: Event, tokens: list[Token]) -> bool:
     """Does the same iteration look up or count a token after all of these? Then none of them is the one being scored."""
     beside = [
         *(component for other in walk.lookups if _beside(other, lookup) for component in other.components),
@@ -65,16 +83,21 @@ def pair_lookups(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:
     This is ``pairs[hash(context, target)] / contexts[hash(context)]`` where the position of the target was lost. Where
     positions are index arrays, the target is the token that the loop over the context does not touch.
     """
-    lookups = lookups_behind(walk, report)
-    for pair in lookups:
-        for context in lookups:
-            if context is pair or (context.place.calls, context.place.loops) != (pair.place.calls, pair.place.loops):
+    together: dict[object, list[LookupEvent]] = {}
+    for lookup in lookups_behind(walk, report):
+        together.setdefault((lookup.place.calls, lookup.place.loops), []).append(lookup)
+    pairs = (
+        (pair, context) for lookups in together.values() for pair, context in permutations(lookups[:MOST_TOGETHER], 2)
+    )
+    tokens_of = cache(lambda part: dict.fromkeys(of_evaluation(walk, part)))
+    for pair, context in pairs:
+        for index, (longer, shorter) in enumerate(zip(pair.components, context.components, strict=False)):
+            if shorter & ~longer or shorter == longer or not shorter:
                 continue
-            for index, (longer, shorter) in enumerate(zip(pair.components, context.components, strict=False)):
-                known, tokens = (dict.fromkeys(of_evaluation(walk, part)) for part in (shorter, longer))
-                added = [token for token in tokens if token not in known]
-                if added and known and known.keys() < tokens.keys() and all(_newest(t, known) for t in added):
-                    yield TargetInKey(pair, index, added[0], next(iter(known)))
+            known, tokens = tokens_of(shorter), tokens_of(longer)
+            added = [token for token in tokens if token not in known]
+            if added and known and known.keys() < tokens.keys() and all(_newest(t, known) for t in added):
+                yield TargetInKey(pair, index, added[0], next(iter(known)))
 
 
 def lookups_behind(walk: Walk, report: ReportEvent) -> list[LookupEvent]:

@@ -70,4 +70,8 @@ def call_method_of_value(m: Machine, method: Method, args: Arguments, line: int)
         return tensors.call_method(m, receiver, name, args, line)
     if isinstance(receiver, Class) and name == "apply":
         return opaque(m, args, line)
+    if name == "step" and args.positional and isinstance(args.positional[0], Optimizer):
+        return networks.call_optimizer(
+            m, args.positional[0], name, Arguments([], {}), line
+        )  # ``scaler.step(optimizer)``
     return opaque(m, args, line, extra=m.content(receiver))

@@ -133,6 +133,14 @@ def autograd(m: Machine, args: Arguments, line: int) -> Value:
     return Sequence("tuple", [gradient], gradient)
 
 
+def backward(m: Machine, args: Arguments, line: int) -> Value:
+    """``torch.autograd.backward(losses)``."""
+    content = m.content(args.get(0, "tensors"))
+    for cell in m.labels.of(content, Depends):
+        m.gradients[cell.cell] = m.gradients.get(cell.cell, 0) | content
+    return Const(None)
+
+
 def transform(m: Machine, args: Arguments, line: int) -> Value:
     """``torch.func.functional_call`` and the like: a forward under other weights."""
     from pgaudit.engine.calls import call
@@ -250,6 +258,7 @@ FUNCTIONS: dict[str, Transfer] = {
     "torch.nn.functional.binary_cross_entropy_with_logits": loss,
     "torch.nn.functional.one_hot": scatter,
     "torch.autograd.grad": autograd,
+    "torch.autograd.backward": backward,
     "torch.func.functional_call": transform,
     "torch.nn.utils.stateless.functional_call": transform,
     "torch.softmax": _logits_only,

@@ -27,6 +27,7 @@ from pgaudit.engine.values import (
     Value,
     Zipped,
     join,
+    new_number,
 )
 
 
@@ -141,7 +142,7 @@ def _collect(kind: str) -> Callable[[Machine, Arguments, int], Value]:
             return copy
         if isinstance(source, Data):
             return Data(source.labels, base=source, cell=source.cell, text=source.text)
-        sample = elements(m, source, m.loop_number(source))
+        sample = elements(m, source, new_number())
         items = [item for _, item in sample.items]
         return Sequence(kind, items if sample.exact else [], None if sample.exact else _join_all(items))
 
@@ -200,7 +201,7 @@ def _map(m: Machine, args: Arguments, line: int) -> Value:
         if isinstance(source, Sequence) and source.store.rest is None:
             return Sequence("list", [call(m, func, Arguments([item], {}), line) for item in source.store.items])
         return Sequence("list", [], Data(m.content(source), scalar=True))
-    sample = elements(m, source, m.loop_number(args))
+    sample = elements(m, source, new_number())
     results = [call(m, func, Arguments([item], {}), line) for _, item in sample.items]
     return Sequence("list", results if sample.exact else [], None if sample.exact else _join_all(results))
 
@@ -296,6 +297,11 @@ def _exit(m: Machine, args: Arguments, line: int) -> Value:
     return External(EXIT) if not m.uncertain else Const(None)
 
 
+def _executed(m: Machine, args: Arguments, line: int) -> Value:
+    m.problem("code that the script puts together is executed")
+    return Data(m.union(args.all()))
+
+
 def _hash(m: Machine, args: Arguments, line: int) -> Value:
     return Data(m.union(args.all()) & m.labels.mask(Token), scalar=True)
 
@@ -367,6 +373,8 @@ FUNCTIONS: dict[str, Callable[[Machine, Arguments, int], Value]] = {
             "getattr": _getattr,
             "setattr": _setattr,
             "exit": _exit,
+            "exec": _executed,
+            "eval": _executed,
             "quit": _exit,
             "hash": _hash,
             "next": _next,

@@ -95,6 +95,10 @@ def _update(m: Machine, target: Mapping, args: Arguments) -> None:
     target.entries.update(args.keywords)
 
 
+LONGEST_TEXT = 1 << 16
+"""Longer texts, and texts padded to more, are not computed."""
+
+
 def call_text(m: Machine, target: Const, name: str, args: Arguments, line: int) -> Value:
     """``str.name(args)``, folded where everything is known; paths are strings too."""
     path = files.path_method(m, target, name, args, line)
@@ -103,7 +107,11 @@ def call_text(m: Machine, target: Const, name: str, args: Arguments, line: int) 
     text = target.value
     constants = [value.value for value in args.positional if isinstance(value, Const)]
     known = len(constants) == len(args.positional) and not args.keywords
-    if name in FOLDED_TEXT and known:
+    large = (
+        any(isinstance(value, int) and abs(value) > LONGEST_TEXT for value in constants)
+        or len(str(text)) > LONGEST_TEXT
+    )
+    if name in FOLDED_TEXT and known and not large:
         try:
             return Const(getattr(text, name)(*constants), target.labels)
         except (TypeError, ValueError):

@@ -14,6 +14,8 @@ from pgaudit.engine.values import Const, Data, Either, Function, Instance, Nativ
 DEFAULT = "code default"
 ON = "on"
 OFF = frozenset({"false", "no", "off", "none", "disabled", "skipped"})
+OUTPUTS = ("tensor_list", "output_tensor", "object_list", "gather_list", "object_gather_list")
+INPUTS = ("tensor", "input_tensor", "obj")
 CALLBACK_KEYWORDS = ("target", "func", "fn")
 
 
@@ -206,11 +208,15 @@ def _number(value: object) -> Callable[[Machine, Arguments, int], Value]:
 
 def _gathered(m: Machine, args: Arguments, line: int) -> Value:
     """``all_gather(outputs, input)`` and its relatives: every rank's input, of which this one's is known."""
-    target, source = args.get(0, "tensor_list"), args.get(1, "tensor")
+    target, source = _given(args, 0, OUTPUTS), _given(args, 1, INPUTS)
     labels = m.content(source)
     pending = [target] if target is not None else []
+    seen: set[int] = set()
     while pending:
         part = pending.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
         if isinstance(part, Sequence | Either):
             pending.extend(parts(part))
             if isinstance(part, Sequence) and not any(isinstance(item, Data) for item in part.store.items):
@@ -220,13 +226,18 @@ def _gathered(m: Machine, args: Arguments, line: int) -> Value:
     return Const(None)
 
 
+def _given(args: Arguments, position: int, names: tuple[str, ...]) -> Value | None:
+    return next((args.keywords[name] for name in names if name in args.keywords), args.get(position, ""))
+
+
 def _swapped(args: Arguments) -> Arguments:
     """``gather`` has the input first, ``all_gather`` the outputs."""
-    return Arguments(args.positional[1::-1], args.keywords)
+    return Arguments(args.positional[1::-1] if len(args.positional) > 1 else [Data(), *args.positional], args.keywords)
 
 
 def _world_size(m: Machine, args: Arguments, line: int) -> Value:
-    return Const(int(m.environment["WORLD_SIZE"].value or 1))
+    size = m.environment["WORLD_SIZE"].value or ""
+    return Const(int(size)) if size.isdecimal() else Data(scalar=True)
 
 
 FUNCTIONS: dict[str, Callable[[Machine, Arguments, int], Value]] = {

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pgaudit.engine.values import Const, Data, Value
 
 LONGEST = 2000
+MOST_BITS = 8192
+"""Longer integers are not written out: Python refuses to."""
 
 
 def text_of(value: Value) -> str:
     """The text of a value inside a longer string."""
     if isinstance(value, Const):
-        return str(value.value)[:LONGEST]
+        huge = isinstance(value.value, int) and value.value.bit_length() > MOST_BITS
+        return "\0" if huge else str(value.value)[:LONGEST]
     if isinstance(value, Data) and value.text is not None:
         return value.text
     return "\0"

@@ -12,8 +12,8 @@ from pgaudit.engine.labels import Decided, Depends, Iteration, Score, Token
 from pgaudit.engine.machine import Machine
 from pgaudit.engine.transfer import files
 from pgaudit.engine.transfer.arrays import curved, smaller, summed
-from pgaudit.engine.transfer.networks import register_hook
-from pgaudit.engine.values import Const, Data, Function, Method, Network, Sequence, Value
+from pgaudit.engine.transfer.networks import call_optimizer, register_hook
+from pgaudit.engine.values import Const, Data, Function, Method, Network, Optimizer, Sequence, Value
 
 VIEWS = frozenset({
     "view", "reshape", "squeeze", "unsqueeze", "flatten", "transpose", "permute", "t", "ravel", "view_as", "numpy",
@@ -96,6 +96,8 @@ def call_method(m: Machine, receiver: Data, name: str, args: Arguments, line: in
         return Data(m.content(receiver) & m.labels.mask(Score, Decided))
     if name in HOOKS and isinstance(receiver.cell, Network):
         return register_hook(m, receiver.cell, args)
+    if name == "step" and args.positional and isinstance(args.positional[0], Optimizer):
+        return call_optimizer(m, args.positional[0], name, Arguments([], {}), line)
     special = SPECIAL.get(name)
     if special is not None:
         return special(m, receiver, args, line)
