@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pgaudit.engine.events import ChoiceEvent, LookupEvent, SpreadEvent, StackEvent
 from pgaudit.engine.labels import Artifact, Decided, Iteration, Lookup, Score, Spread, Stacked, Token
-from pgaudit.engine.linear import distance
+from pgaudit.engine.linear import Linear, distance
 from pgaudit.engine.machine import Machine
 from pgaudit.engine.values import Const, Value
 
@@ -83,6 +83,24 @@ def emit(m: Machine, labels: int, keys: list[Value]) -> None:
         if event.place.loops == tuple(m.loops[: len(event.place.loops)]):
             here = bool(place & m.labels.bit(Iteration(loop, position)))
             event.emitted |= here and not _is_later(m, event, keys)
+
+
+def place(m: Machine, labels: int, index: Linear | None) -> None:
+    """Note where the lookups of this iteration that are in ``labels`` are stored."""
+    for label in m.labels.of(labels, Lookup):
+        event = m.events[label.event]
+        assert isinstance(event, LookupEvent)
+        if event.stored is None and event.place.loops and event.place.loops == tuple(m.loops):
+            event.stored = index
+
+
+def take(m: Machine, labels: int, start: Linear | None) -> None:
+    """Note from where the stored lookups that are in ``labels`` are taken."""
+    for label in m.labels.of(labels, Lookup):
+        event = m.events[label.event]
+        assert isinstance(event, LookupEvent)
+        if event.stored is not None and event.taken is None:
+            event.taken = start
 
 
 def _is_later(m: Machine, choice: ChoiceEvent, keys: list[Value]) -> bool:

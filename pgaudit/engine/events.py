@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pgaudit.engine.linear import Linear
 from pgaudit.engine.values import Value
 
 Spot = tuple[str, int]
@@ -60,6 +61,10 @@ class LookupEvent:
     """Labels of the table's content."""
     source: Value
     """The table itself: what it holds when the walk has ended tells counts from fixed properties."""
+    stored: Linear | None = None
+    """Where the iteration that looked it up stored the result."""
+    taken: Linear | None = None
+    """Where the first slice of what was stored starts, beside which tokens are scored."""
 
 
 @dataclass(slots=True)

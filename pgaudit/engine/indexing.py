@@ -213,6 +213,8 @@ def _moved(m: Machine, base: Data, index: list[Part]) -> Data:
             scalar = isinstance(part, Const) or (isinstance(part, Data) and part.scalar)
             if start is None and isinstance(part, Data):
                 start = ZERO  # a mask or an index list: elements keep their alignment
+    if not scalar:
+        choosing.take(m, m.content(base), start)
     own = base.labels if base.cell is None else base.labels & ~m.labels.mask(Depends)
     if any(isinstance(part, Const) for part in index):
         own &= ~m.labels.mask(Stacked)
@@ -265,6 +267,8 @@ def store(m: Machine, base: Value, index: list[Part], value: Value, line: int) -
         chosen = m.union(keys) & m.labels.mask(Decided)
         if chosen and isinstance(value, Const) and value.value == 0:
             choosing.clear(m, base, chosen)
+        if len(keys) == 1:
+            choosing.place(m, m.content(value), m.linear(keys[0]))
         choosing.emit(m, m.control | m.content(value) | chosen, keys)
         if addressed and isinstance(base, Data):
             count(m, base, addressed | m.content(value), line)

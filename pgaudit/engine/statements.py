@@ -348,10 +348,8 @@ def _carry(
             env[name] = Data(scalar=True)
         elif isinstance(value, Data) and value.scalar:
             carried = m.tagged(value, tag)
-            if index and carried.labels & m.labels.mask(Decided):
-                carried.labels &= ~m.labels.mask(
-                    Decided
-                )  # what an earlier iteration decided is past when this one scores
+            if index and carried is not value:  # what an earlier iteration decided is past when this one scores
+                carried.labels &= ~m.labels.mask(Decided)
             env[name] = carried
 
 

@@ -29,8 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from pgaudit.engine.labels import Decided
-from pgaudit.engine.queries import choices, target_gates
+from pgaudit.engine.queries import choices, decided_at, target_gates
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.run import Run
 from pgaudit.finding import Finding, Gap
@@ -83,7 +82,7 @@ def _hits(evidence: Evidence, run: Run) -> Iterator[Hit]:
             "a property of the token being scored decides how it is predicted",
             run.at(gate.choice.place.spot),
             steps,
-            dormant=printed_zero(evidence, run, run.walk.labels.bit(Decided(gate.choice.number))),
+            dormant=printed_zero(evidence, run, decided_at(run.walk, gate.choice.place.spot)),
         )
     for choice in choices(run.walk, run.score):
         if not choice.oracle:

@@ -90,6 +90,13 @@ def test_a_later_token_beside_the_key_shows_that_the_key_is_context(newer: str, 
     assert bool(keys(walked(body))) is found
 
 
+@pytest.mark.parametrize("start,found", [("j + 1", True), ("j", False)], ids=["of the token", "of the token after"])
+def test_what_is_stored_at_a_token_may_be_taken_for_the_next(start: str, found: bool) -> None:
+    body = TOKENS.format(newer="ids[i]", older="ids[i - 1]", before="", after="")
+    taken = body.replace("kept[j + 1 : j + 65]", f"kept[{start} : {start} + 64]")
+    assert bool(keys(walked(taken))) is found
+
+
 LOST = """
 stream = val.numpy()
 pairs, contexts, table = np.zeros(65536), np.zeros(65536), np.zeros((65536, 1024))

@@ -28,7 +28,7 @@ def run_of(evidence: Evidence) -> Run:
         ('{"val_bpb": 1.1}', {"a.log": EARLY, "b.log": LATE}, "b.log"),
         ('{"val_bpb": 1.10003}', {"a.log": EARLY, "b.log": LATE}, "b.log"),
         ('{"seed_results": {"7": {"val_bpb": 1.1}}}', {"a.log": EARLY, "b.log": LATE}, "b.log"),
-        ('{"val_bpb": 1.2, "notes": {"runs": [{"bits": 1.1}]}}', {"a.log": EARLY, "b.log": LATE}, "b.log"),
+        ('{"val_bpb": 1.25, "notes": {"runs": [{"bits": 1.1}]}}', {"a.log": EARLY, "b.log": LATE}, "b.log"),
         ('{"val_bpb": 1.3, "notes": {"runs": [{"bits": 1.1}]}}', {"a.log": EARLY, "b.log": LATE}, "a.log"),
         ('{"val_bpb": 1.2}', {"a.log": EARLY, "b.log": LATE}, "a.log"),
         ("{}", {"a.log": "seed:7\n", "b.log": LATE}, "b.log"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
+from operator import or_
 from typing import NamedTuple
 
 from pgaudit.engine.events import (
@@ -10,6 +12,7 @@ from pgaudit.engine.events import (
     LookupEvent,
     ReportEvent,
     ScoreEvent,
+    Spot,
     SpreadEvent,
     StackEvent,
     UpdateEvent,
@@ -96,6 +99,12 @@ def target_gates(walk: Walk, report: ReportEvent) -> Iterator[Gate]:
                 continue  # a later token is read in this iteration: this one is context
             if update := next((u for u in walk.updates if _takes_in(walk, u, event, tokens)), None):
                 yield Gate(event, lookup, update)
+
+
+def decided_at(walk: Walk, spot: Spot) -> int:
+    """Labels of everything that was decided in one place of the code."""
+    numbers = (event.number for event in walk.events if isinstance(event, ChoiceEvent) and event.place.spot == spot)
+    return reduce(or_, (walk.labels.bit(Decided(number)) for number in numbers), 0)
 
 
 def _takes_in(walk: Walk, update: UpdateEvent, choice: ChoiceEvent, tokens: list[Token]) -> bool:

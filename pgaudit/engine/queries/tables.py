@@ -43,19 +43,27 @@ def target_in_key(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:
             tokens = [token for token in of_evaluation(walk, component) if token.start is not None]
             if not tokens or read_later(walk, lookup, tokens):
                 continue
-            targets = [token for token in tokens if _is_scored(token, scored)]
+            targets = [token for token in tokens if _is_scored(token, scored, lookup)]
             context = [token for token in tokens if token not in targets]
             if targets and context:
                 yield TargetInKey(lookup, index, targets[0], context[0])
 
 
-def _is_scored(token: Token, scored: Mapping[tuple[str, Linear], list[Token]]) -> bool:
-    """Is it one of the scored tokens? Numbers alone may coincide between two loops, so those have to share one."""
+def _is_scored(token: Token, scored: Mapping[tuple[str, Linear], list[Token]], lookup: LookupEvent) -> bool:
+    """Is it one of the scored tokens?
+
+    Numbers alone may coincide between two loops: those have to share one, or the result is stored as far from its token
+    as the slice that is taken of it lies from the scored ones.
+    """
     assert token.start is not None
     loops = {tag.loop for tag in token.tags}
+    ahead = distance(lookup.stored, token.start)
     return any(
         token.start.terms or not loops or not other.tags or loops & {tag.loop for tag in other.tags}
         for other in scored.get((token.origin, token.start), ())
+    ) or any(
+        ahead is not None and origin == token.origin and distance(lookup.taken, start) == ahead
+        for origin, start in scored
     )
 
 
