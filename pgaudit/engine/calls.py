@@ -212,16 +212,7 @@ def _activations(m: Machine, tokens: int) -> int:
 
 def _has_effects(node: ir.Function) -> bool:
     """Does the body train anything?"""
-    pending: list[object] = [node.body]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, list | tuple):
-            pending.extend(part)
-        elif isinstance(part, ir.Attribute) and part.attr in ENTERED_EFFECTS:
-            return True
-        elif isinstance(part, ir.Node | ir.Argument | ir.Generator | ir.Handler):
-            pending.extend(getattr(part, name) for cls in type(part).__mro__ for name in getattr(cls, "__slots__", ()))
-    return False
+    return any(isinstance(part, ir.Attribute) and part.attr in ENTERED_EFFECTS for part in ir.nodes(node.body))
 
 
 # --- classes -------------------------------------------------------------------------------------------------------

@@ -31,7 +31,10 @@ def settings_proven(walk: Walk, modules: Mapping[str, ir.Module], lines: Sequenc
         return {}
     blocks: dict[str, set[tuple[str, ...]]] = {}
     functions = {
-        node.name: node for module in modules.values() for node in _nodes(module.body) if isinstance(node, ir.Function)
+        node.name: node
+        for module in modules.values()
+        for node in ir.nodes(module.body)
+        if isinstance(node, ir.Function)
     }
     printers = {"print"} | {name for name, function in functions.items() if _hands_on(function)}
     for skipped in walk.skipped:
@@ -117,19 +120,7 @@ def _templates(skipped: Skipped, functions: Mapping[str, ir.Function], printers:
 
 
 def _calls(block: Iterable[object]) -> Iterator[ir.Call]:
-    return (node for node in _nodes(block) if isinstance(node, ir.Call))
-
-
-def _nodes(block: Iterable[object]) -> Iterator[object]:
-    """Every node of a block, in no particular order."""
-    pending: list[object] = [*block]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, list | tuple):
-            pending.extend(part)
-        elif isinstance(part, ir.Node | ir.Argument | ir.Generator | ir.Handler):
-            yield part
-            pending.extend(getattr(part, name) for cls in type(part).__mro__ for name in getattr(cls, "__slots__", ()))
+    return (node for node in ir.nodes(block) if isinstance(node, ir.Call))
 
 
 def _template(node: ir.Expr) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -303,3 +304,15 @@ class Module:
 
     name: str
     body: list[Stmt]
+
+
+def nodes(block: Iterable[object]) -> Iterator[object]:
+    """Every node of a block, in no particular order."""
+    pending: list[object] = [*block]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, list | tuple):
+            pending.extend(part)
+        elif isinstance(part, Node | Argument | Generator | Handler):
+            yield part
+            pending.extend(getattr(part, name) for cls in type(part).__mro__ for name in getattr(cls, "__slots__", ()))

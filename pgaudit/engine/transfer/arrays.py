@@ -218,7 +218,7 @@ def _logits_only(m: Machine, args: Arguments, line: int) -> Value:
 
 
 _NEW = ("zeros", "ones", "empty", "full", "rand", "randn", "randint", "randperm", "eye", "zeros_like", "ones_like",
-        "empty_like", "full_like", "rand_like", "randn_like", "normal", "linspace", "tril", "triu", "full_like")  # fmt: skip
+        "empty_like", "full_like", "rand_like", "randn_like", "normal", "linspace", "tril", "triu")  # fmt: skip
 _CURVED = ("exp", "log", "log1p", "log2", "expm1", "logaddexp", "sigmoid")
 _ELEMENTWISE = ("abs", "sqrt", "square", "neg", "clip", "clamp", "maximum",
                 "float32", "float64", "int64", "int32", "uint64", "uint32", "uint16", "int16", "bitwise_xor",

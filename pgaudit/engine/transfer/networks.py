@@ -79,8 +79,6 @@ def call_method(m: Machine, network: Network, name: str, args: Arguments, line: 
         return Sequence("list", [], part)
     if name in NAMED:
         return Sequence("list", [], Sequence("tuple", [Data(scalar=True, text="\0"), part]))
-    if name == "modules":
-        return Sequence("list", [], network)
     method = METHODS.get(name)
     if method is not None:
         return method(m, network, args, line)
