@@ -75,13 +75,16 @@ def needed(body: Body, wanted: Collection[int]) -> frozenset[int]:
 class _Names(cst.CSTVisitor):
     """Names and ``self.x`` chains in the order of execution: what is read from outside, and what is bound.
 
-    What is bound in part (``x[i] = …``, ``x += …``) is read as well. Branches are taken for run.
+    What is bound in part (``x[i] = …``, ``x += …``) is read as well, and so is what only one branch binds before it is read.
+    Loops are taken for run.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.reads: set[str] = set()
         self.writes: set[str] = set()
+        self._bound: set[str] = set()
+        """What every way to here has bound."""
         self._local: set[str] = set()
 
     def visit_Name(self, node: cst.Name) -> None:
@@ -90,7 +93,7 @@ class _Names(cst.CSTVisitor):
     def visit_Call(self, node: cst.Call) -> None:
         method = node.func.attr.value if isinstance(node.func, cst.Attribute) else ""
         if method in ("backward", "zero_grad"):
-            self.writes.add(GRADIENTS)
+            self._write(GRADIENTS)
         elif method == "step":
             self._read(GRADIENTS)
 
@@ -129,6 +132,16 @@ class _Names(cst.CSTVisitor):
         self._bind(node.target)
         return False
 
+    def visit_If(self, node: cst.If) -> bool:
+        node.test.visit(self)
+        before = set(self._bound)
+        node.body.visit(self)
+        after, self._bound = self._bound, before
+        if node.orelse:
+            node.orelse.visit(self)
+        self._bound &= after
+        return False
+
     def visit_For(self, node: cst.For) -> bool:
         node.iter.visit(self)
         self._bind(node.target)
@@ -142,7 +155,7 @@ class _Names(cst.CSTVisitor):
         return False
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
-        self.writes.add(node.name.value)
+        self._write(node.name.value)
         self._local |= {each.name.value for each in (*node.params.posonly_params, *node.params.params)}
         self._local |= {each.name.value for each in node.params.kwonly_params}
         node.body.visit(self)
@@ -175,7 +188,7 @@ class _Names(cst.CSTVisitor):
         return False
 
     def _read(self, chain: str) -> None:
-        if chain and chain not in self.writes and chain not in self._local:
+        if chain and chain not in self._bound and chain not in self._local:
             self.reads.add(chain)
 
     def _bind(self, node: cst.BaseExpression) -> None:
@@ -186,7 +199,11 @@ class _Names(cst.CSTVisitor):
             node.visit(self)
             self._bind(node.value)
         elif chain := _chain(node):
-            self.writes.add(chain)
+            self._write(chain)
+
+    def _write(self, name: str) -> None:
+        self.writes.add(name)
+        self._bound.add(name)
 
 
 def _plain_names(node: cst.BaseExpression) -> list[cst.Name]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 
 import libcst
@@ -145,6 +146,12 @@ def test_bodies_know_their_lines_and_names() -> None:
         ({"y", "z"}, {"y"}),
         ({"y"}, {"i", "self.k"}),
     ]
+
+
+def test_what_one_branch_binds_may_come_from_outside() -> None:
+    text = "if again:\n    x = 1\ny = x\nif again:\n    z = 1\nelse:\n    z = 2\ny = z\n"
+    (loop, *_) = bodies(libcst.parse_module(f"for i in r:\n{textwrap.indent(text, '    ')}"))
+    assert (loop[0].names.reads, loop[0].names.writes) == ({"r", "again", "x"}, {"i", "x", "y", "z"})
 
 
 def test_what_a_statement_needs() -> None:
