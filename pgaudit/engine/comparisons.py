@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgaudit.engine.folding import UNKNOWN, fold
-from pgaudit.engine.labels import Clock, Decided, Lookup, Score
+from pgaudit.engine.labels import Activation, Clock, Decided, Lookup, Score
 from pgaudit.engine.machine import Machine
 from pgaudit.engine.values import Const, Data, Either, External, Mapping, Sequence, Value
 
@@ -12,8 +12,8 @@ ORDERS = frozenset({"<", "<=", ">", ">="})
 
 
 def compared(m: Machine, *values: Value) -> int:
-    """A comparison keeps which scores and lookups it rests on; it selects elements, so addresses stay as they are."""
-    return m.union(values) & m.labels.mask(Score, Lookup, Decided)
+    """A comparison keeps which scores, lookups and activations it rests on; it selects elements, so tokens stay as they are."""
+    return m.union(values) & m.labels.mask(Score, Lookup, Decided, Activation)
 
 
 def answer_of(m: Machine, op: str, left: Value, right: Value) -> bool | None:

@@ -149,8 +149,8 @@ class Machine:
     """Functions that a network calls with what its layers compute, by cell."""
     modules: dict[str, Value] = field(default_factory=dict)
     loop_numbers: dict[int, int] = field(default_factory=dict)
-    written: int = 0
-    """Labels of everything that the script saved to files."""
+    files: dict[str, int] = field(default_factory=dict)
+    """What the script saved: path, ``\\0`` for what is not known of it, to the labels of the content."""
     trained: list[tuple[int, Loops]] = field(default_factory=list)
     """Steps on training data: how many events came before, and the loops around."""
     created: set[str] = field(default_factory=set)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pgaudit.engine import calls, choosing, indexing
 from pgaudit.engine.expressions import binary, decided, evaluate, index_parts, truth
 from pgaudit.engine.iteration import elements
-from pgaudit.engine.labels import Decided, Iteration
+from pgaudit.engine.labels import Activation, Decided, Iteration
 from pgaudit.engine.machine import Frame, Machine
 from pgaudit.engine.values import (
     Class,
@@ -181,8 +181,8 @@ def _if(m: Machine, node: ir.If) -> Outcome:
 
 
 def _chosen(m: Machine, test: Value, enter: Callable[[], Outcome]) -> Outcome:
-    """Run a branch; what it changes depends on the scores and lookups that its test rests on."""
-    control = test.labels & m.labels.mask(Decided) | choosing.gate(m, test, m.line)
+    """Run a branch; what it changes depends on the scores, lookups and activations that its test rests on."""
+    control = test.labels & m.labels.mask(Decided, Activation) | choosing.gate(m, test, m.line)
     if not control:
         return enter()
     before, outer, returned = m.frame.env, m.control, len(m.frame.returns)

@@ -6,11 +6,13 @@ hyper-parameter dump of the log, which is what the process itself said it used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pgaudit.engine.machine import Setting
+from pgaudit.engine.transfer.runtime import is_off
 from pgaudit.evidence.logs import Log
+from pgaudit.evidence.naming import Title, namer
 from pgaudit.evidence.readme import Command
 from pgaudit.source.script import Script
 
@@ -34,10 +36,16 @@ class Configuration:
         return Configuration({**self.environment, **variables}, {**self.arguments, **options}, True)
 
 
-def candidates(script: Script, commands: Iterable[Command], log: Log | None) -> Iterator[Configuration]:
-    """The configurations that the run may have had, likeliest first: one for each command that starts the script."""
+def candidates(
+    script: Script, commands: Iterable[Command], log: Log | None, titles: Sequence[Title] = ()
+) -> Iterator[Configuration]:
+    """The configurations that the run may have had, likeliest first: one for each command that starts the script.
+
+    A command that switches on what the submission is named after goes before the one of its baseline.
+    """
     seen: list[Configuration] = []
     starting: list[Command | None] = [*_commands_of(script, commands)]
+    starting.sort(key=lambda command: -_switches_named(command, titles))
     for command in starting or [None]:
         configuration = effective(script, command, log)
         if configuration not in seen:
@@ -83,6 +91,12 @@ def _commands_of(script: Script, commands: Iterable[Command]) -> list[Command]:
     named = [command for command in commands if command.script.rpartition("/")[2] == name]
     renamed = [command for command in commands if "train" in command.script and not named]
     return named or renamed
+
+
+def _switches_named(command: Command | None, titles: Sequence[Title]) -> int:
+    """How many switches of what the titles name a command turns on."""
+    environment = command.environment if command else {}
+    return sum(not is_off(value) and namer(name, titles) is not None for name, value in environment.items())
 
 
 def _options(words: tuple[str, ...]) -> Iterable[tuple[str, str]]:

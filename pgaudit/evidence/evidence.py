@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatch
 from functools import cached_property
 from itertools import islice
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pgaudit.evidence.claims import Claims, read_claims
 from pgaudit.evidence.configuration import Configuration, candidates, code_defaults
 from pgaudit.evidence.logs import Log, Metric, is_log, log_lines, read_log
+from pgaudit.evidence.naming import Title
 from pgaudit.evidence.numbers import number
 from pgaudit.evidence.readme import Command, Readme, read_readme, read_run_script
 from pgaudit.evidence.scripts import main_script, python_files
@@ -62,6 +63,15 @@ class Evidence:
         """README.md; ``None`` if there is none."""
         file = self._named("readme.md") or self._named("readme")
         return self._read(read_readme, file) if file else None
+
+    @cached_property
+    def titles(self) -> tuple[Title, ...]:
+        """What the submission calls itself: its folder, its claims, its README."""
+        name = self.claims.get("name") if self.claims else None
+        titles = [Title(self.submission.folder.rpartition("/")[2], "the name of the folder")]
+        titles += [Title(str(name.value), str(name.location))] if name else []
+        titles += [Title(self.readme.title, f"the title of {self.readme.path}")] if self.readme else []
+        return tuple(titles)
 
     @cached_property
     def commands(self) -> tuple[Command, ...]:
@@ -118,8 +128,10 @@ class Evidence:
         )
         likeliest: Run | None = None
         for script in (self.main, *others):
-            for configuration in islice(candidates(script, self.commands, self.scored_log), MOST_CONFIGURATIONS):
-                found = self._run(script, configuration, self.scored_log)
+            for configuration in islice(
+                candidates(script, self.commands, self.scored_log, self.titles), MOST_CONFIGURATIONS
+            ):
+                found = self._run(script, configuration, self.scored_log, self.titles)
                 if found is not None and found.matched:
                     return found
                 if likeliest is None or (likeliest.score is None and found is not None):
@@ -156,7 +168,9 @@ class Evidence:
                 return {path: metric.location.text for path, metric in found.items()}
         return {}
 
-    def _run(self, script: Script, configuration: Configuration, shown: Log | None = None) -> Run | None:
+    def _run(
+        self, script: Script, configuration: Configuration, shown: Log | None = None, titles: Sequence[Title] = ()
+    ) -> Run | None:
         from pgaudit.evidence.run import Witness, run_script
 
         folder = script.body.path.rpartition("/")[0]
@@ -178,7 +192,9 @@ class Evidence:
         elsewhere = bool(self._score_lines) and not any(
             _may_print(shipped, line) for shipped in self.scripts for line in self._score_lines
         )
-        return run_script(script, configuration, beside, foreign, self._score_lines, witness, foreign_log=elsewhere)
+        return run_script(
+            script, configuration, beside, foreign, self._score_lines, witness, titles, foreign_log=elsewhere
+        )
 
     @cached_property
     def sizes(self) -> Sizes:

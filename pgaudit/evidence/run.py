@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import takewhile
 
 from pgaudit.engine.events import Event, Place, ReportEvent, Spot
+from pgaudit.engine.machine import Setting
 from pgaudit.engine.queries import StateBeforeScore, reported, state_before_score
 from pgaudit.engine.walk import Walk, walk
 from pgaudit.evidence.configuration import Configuration
+from pgaudit.evidence.naming import Title, settings_named
 from pgaudit.evidence.witness import settings_proven
 from pgaudit.finding import Location, Step
 from pgaudit.program import ir
@@ -90,12 +92,14 @@ def run_script(
     foreign: Callable[[], Iterable[Layer]],
     score_lines: tuple[str, ...],
     witness: Witness | None = None,
+    titles: Sequence[Title] = (),
     *,
     foreign_log: bool = False,
 ) -> Run | None:
     """Walk a script; ``None`` if it has no syntax tree. ``score_lines`` are log lines that print the claimed score.
 
-    Where the log of the run (``witness``) shows that a setting was on, the script is walked again with it.
+    Where the log of the run (``witness``) shows that a setting was on, or the ``titles`` of the submission name what it
+    turns on, the script is walked again with it.
     """
     from pgaudit.program.lower import lower  # libcst is a fifth of a second that ``--help`` must not pay
     from pgaudit.program.native import binds, lower_native
@@ -136,18 +140,24 @@ def run_script(
             foreign=libraries,
         )
 
+    def shown_on(walk: Walk) -> dict[str, Setting]:
+        return settings_proven(walk, modules, witness.lines(layers.values()), witness.path) if witness else {}
+
+    def named(walk: Walk) -> dict[str, Setting]:
+        return settings_named(walk, titles, {**configuration.environment, **configuration.arguments})
+
     seen = walk_with(configuration)
-    for _ in range(MOST_ROUNDS if witness else 0):
-        assert witness is not None
-        proven = settings_proven(seen, modules, witness.lines(layers.values()), witness.path)
-        if not proven:
-            break
-        more = configuration.with_settings(proven)
-        again = walk_with(more)
-        found, before = reported(again, score_lines), reported(seen, score_lines)
-        if before and before.matched and not (found and found.matched):
-            break  # a text that other code prints as well: with the setting on, the score line has no print
-        seen, configuration = again, more
+    for switched_on in (shown_on, named):
+        for _ in range(MOST_ROUNDS):
+            settings = switched_on(seen)
+            if not settings:
+                break
+            more = configuration.with_settings(settings)
+            again = walk_with(more)
+            found, before = reported(again, score_lines), reported(seen, score_lines)
+            if before and before.matched and not (found and found.matched):
+                break  # a text that other code prints as well: with the setting on, the score line has no print
+            seen, configuration = again, more
     found = reported(seen, score_lines)
     matched = found is not None and found.matched
     elsewhere = foreign_log and not matched

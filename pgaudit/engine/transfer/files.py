@@ -21,6 +21,9 @@ TRAINING = re.compile(r"(?<![a-z])train", re.IGNORECASE)
 NO_TOKENS = (".model", ".json", ".jsonl", ".pt", ".ptz", ".vocab", ".py", ".txt", ".log", ".md", ".so", ".c", ".cpp")
 SHARDS = (".bin", ".npy", ".npz", ".dat", ".u16")
 """A file opened by hand holds token ids only under one of these; anything else is a counter, a log, an artifact."""
+UNKNOWN_PATH = "\0"
+BUFFER = "<buffer>"
+"""The path of a file in memory: what is written there is in the value itself."""
 UNKNOWN_ORIGIN = "unknown"
 NETWORK = "network"
 """Origin of tokens of a text that the script downloads."""
@@ -87,27 +90,57 @@ def loaded(m: Machine, args: Arguments, line: int) -> Value:
 
 
 def artifact(m: Machine, source: Value | None) -> int:
-    """What a file that is no data shard holds: everything that the script has written so far."""
-    path = next(iter(texts(source)), "")
-    return m.labels.bit(Artifact(path)) | m.written
+    """What a file that is no data shard holds: what the script has written to a path that may be the same."""
+    path = _path(source)
+    labels = m.labels.bit(Artifact(path if path != UNKNOWN_PATH else ""))
+    for saved_to, content in m.files.items():
+        if _may_be(path, saved_to):
+            labels |= content
+    return labels
+
+
+def _path(source: Value | None) -> str:
+    """The text of a path or of an open file, ``\\0`` for what is not known of it."""
+    return next(iter(texts(source)), UNKNOWN_PATH)
+
+
+def _may_be(path: str, other: str) -> bool:
+    """Can two paths be the same, given that each ``\\0`` stands for anything?"""
+    if "\0" not in path and "\0" not in other:
+        return path == other
+    (head, *_, tail), (other_head, *_, other_tail) = path.split("\0"), other.split("\0")
+    if "\0" not in path or "\0" not in other:  # the whole text is head and tail at once
+        whole, head, tail = (path, other_head, other_tail) if "\0" in other else (other, head, tail)
+        return whole.startswith(head) and whole.endswith(tail)
+    return (head.startswith(other_head) or other_head.startswith(head)) and (
+        tail.endswith(other_tail) or other_tail.endswith(tail)
+    )
+
+
+def _store(m: Machine, target: Value | None, labels: int) -> None:
+    path = _path(target)
+    if path == BUFFER:
+        return
+    m.files[path] = m.files.get(path, 0) | labels & ~m.labels.mask(Iteration, Depends)
 
 
 def saved(m: Machine, args: Arguments, line: int) -> Value:
     """``torch.save(obj, file)`` and the like."""
-    m.written |= m.content(args.get(0, "obj")) & ~m.labels.mask(Iteration, Depends)
+    content = m.content(args.get(0, "obj"))
     target = args.get(1, "f")
+    _store(m, target, content)
     if isinstance(target, Data):
-        m.write(target, m.content(args.get(0, "obj")) & ~m.labels.mask(Depends), line)
+        m.write(target, content & ~m.labels.mask(Depends), line)
     return Const(None)
 
 
-def written(m: Machine, args: Arguments, line: int) -> Value:
+def written(m: Machine, file: Value, args: Arguments, line: int) -> Value:
     """``file.write(text)``: a report if it is text, an artifact otherwise."""
     value = args.get(0, "text")
     if value is not None and texts(value):
         m.report(text_of(value), [value], line)
     else:
-        m.written |= m.union(args.all()) & ~m.labels.mask(Iteration, Depends)
+        _store(m, file, m.union(args.all()))
     return Const(None)
 
 
@@ -123,7 +156,7 @@ def opened(m: Machine, args: Arguments, line: int) -> Value:
     mode = args.get(1, "mode")
     if isinstance(mode, Const) and isinstance(mode.value, str) and ("w" in mode.value or "a" in mode.value):
         m.created.update(texts(path))
-        return Data()
+        return Data(text=_path(path))
     names = {origin(text) for text in texts(path) if text.endswith(SHARDS)} & {"val", "train"}
     labels = 0
     for name in sorted(name for name in names if name):
@@ -161,12 +194,14 @@ def _downloaded(m: Machine, args: Arguments, line: int) -> Value:
 
 def _renamed(m: Machine, args: Arguments, line: int) -> Value:
     """``os.replace(source, target)``."""
-    m.created.update(texts(args.get(1, "dst")))
+    source, target = args.get(0, "src"), args.get(1, "dst")
+    m.created.update(texts(target))
+    _store(m, target, artifact(m, source) & ~m.labels.mask(Artifact))
     return Const(None)
 
 
 def _buffer(m: Machine, args: Arguments, line: int) -> Value:
-    return Data(m.union(args.all()) & ~m.labels.mask(Iteration))
+    return Data(m.union(args.all()) & ~m.labels.mask(Iteration), text=BUFFER)
 
 
 def path_method(m: Machine, path: Const | Data, name: str, args: Arguments, line: int) -> Value | None:
@@ -185,7 +220,7 @@ def path_method(m: Machine, path: Const | Data, name: str, args: Arguments, line
     if name in ("read_bytes", "read_text"):
         return Data(m.content(opened(m, own, line)), text="\0" if name == "read_text" else None)
     if name in ("write_bytes", "write_text"):
-        m.written |= m.union(args.all()) & ~m.labels.mask(Iteration, Depends)
+        _store(m, path, m.union(args.all()))
         return Const(None)
     if name in ("exists", "is_file", "is_dir", "stat"):
         return Data(scalar=True)

@@ -222,7 +222,7 @@ def _to_file(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
 
 
 def _write_text(m: Machine, receiver: Data, args: Arguments, line: int) -> Value:
-    return files.written(m, args, line)
+    return files.written(m, receiver, args, line)
 
 
 SPECIAL: dict[str, Callable[[Machine, Data, Arguments, int], Value]] = {
