@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -51,6 +51,9 @@ BUGS = (
 )
 """Denominators that known mistakes give on the full validation text."""
 
+NEAR_CLAIM = 0.002
+"""A printed bpb this close to a claimed one is the claimed evaluation: means are claimed beside logs of single seeds."""
+
 _VOCABULARY = re.compile(r"(?:fineweb\w*?_(?:sp)?|sp)(\d{3,5})(?:_bpe|\b|_)", re.IGNORECASE)
 
 
@@ -82,6 +85,12 @@ def evaluations(log: Log) -> tuple[Evaluation, ...]:
     """The whole evaluations of a log that print loss and bpb together; those taken during training only if there is no other."""
     found = tuple(_pairs(log))
     return tuple(pair for pair in found if pair.metric.step is None) or found
+
+
+def claimed(pair: Evaluation, scores: Sequence[float]) -> bool:
+    """Whether the score of this evaluation is one of the claimed ones; without a claim every evaluation may be the one."""
+    bpb = pair.metric.val_bpb
+    return not scores or any(bpb is not None and abs(bpb.value - score) <= NEAR_CLAIM for score in scores)
 
 
 def expected_tokens_per_byte(log: Log) -> float | None:

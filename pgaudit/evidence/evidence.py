@@ -15,7 +15,7 @@ from pgaudit.evidence.configuration import Configuration, candidates, code_defau
 from pgaudit.evidence.logs import Log, Metric, is_log, log_lines, read_log
 from pgaudit.evidence.naming import Title
 from pgaudit.evidence.numbers import number
-from pgaudit.evidence.readme import Command, Readme, read_readme, read_run_script
+from pgaudit.evidence.readme import Command, Copied, Readme, read_copies, read_readme, read_run_script
 from pgaudit.evidence.scripts import main_script, python_files
 from pgaudit.evidence.sizes import Sizes, measure
 from pgaudit.finding import Gap, Location
@@ -53,6 +53,14 @@ class Evidence:
         return self._read(read_claims, file) if file else None
 
     @cached_property
+    def claimed_scores(self) -> tuple[float, ...]:
+        """Every bpb that submission.json claims, of the submission and of its seeds."""
+        claims = self.claims
+        stated = [claims.get("val_bpb"), *claims.per_seed("val_bpb").values()] if claims else []
+        scores = (number(claim.value) for claim in stated if claim)
+        return tuple(score for score in scores if score is not None)
+
+    @cached_property
     def logs(self) -> tuple[Log, ...]:
         """Every training and evaluation log, by path."""
         found = (self._read(_log_if_any, file) for file in self.submission.files.values())
@@ -74,10 +82,15 @@ class Evidence:
         return tuple(titles)
 
     @cached_property
+    def copies(self) -> tuple[Copied, ...]:
+        """Files that the README or a run script gives another name."""
+        run = (copied for file in self._run_scripts for copied in self._read(read_copies, file) or ())
+        return (*(self.readme.copies if self.readme else ()), *run)
+
+    @cached_property
     def commands(self) -> tuple[Command, ...]:
         """The commands of the README, then those of the run scripts."""
-        scripts = (file for path, file in self.submission.files.items() if path.endswith((".sh", ".bash")))
-        run = (command for file in scripts for command in self._read(read_run_script, file) or ())
+        run = (command for file in self._run_scripts for command in self._read(read_run_script, file) or ())
         return (*(self.readme.commands if self.readme else ()), *run)
 
     @cached_property
@@ -102,7 +115,7 @@ class Evidence:
         submission.json, or else the first with a final score.
         """
         finished = [log for log in self.logs if log.final]
-        claimed = [log for log in finished if _score_lines(log, self.claims)]
+        claimed = [log for log in finished if _score_lines(log, self.claimed_scores)]
         claimed = claimed or [log for log in self.logs if log.path in self._averaged]
         stated = [log for log in finished if not claimed and _ends_with_stated_score(log, self.claims)]
         return next(iter(claimed or stated or finished or self.logs), None)
@@ -150,7 +163,7 @@ class Evidence:
         if log is None:
             return ()
         averaged = self._averaged.get(log.path)
-        return _score_lines(log, self.claims) or ((averaged,) if averaged else _last_score_lines(log))
+        return _score_lines(log, self.claimed_scores) or ((averaged,) if averaged else _last_score_lines(log))
 
     @cached_property
     def _averaged(self) -> dict[str, str]:
@@ -202,6 +215,10 @@ class Evidence:
         return measure(self.submission, self.main_path, self.main.body.text if self.main else "", self.logs)
 
     @property
+    def _run_scripts(self) -> Iterator[File]:
+        return (file for path, file in self.submission.files.items() if path.endswith((".sh", ".bash")))
+
+    @property
     def gaps(self) -> tuple[Gap, ...]:
         """What could not be read: everything that the rules look at is read first, so that none is missed."""
         _ = self.claims, self.logs, self.commands, self.main
@@ -243,9 +260,8 @@ def _log_if_any(file: File) -> Log | None:
     return read_log(file) if is_log(file) else None
 
 
-def _score_lines(log: Log, claims: Claims | None) -> tuple[str, ...]:
+def _score_lines(log: Log, claimed: tuple[float, ...]) -> tuple[str, ...]:
     """The lines of a log that print a claimed score (of the submission or of one seed)."""
-    claimed = _claimed_scores(claims) if claims else []
     found = [
         metric
         for metric in log.metrics
@@ -287,12 +303,6 @@ def _ends_with_stated_score(log: Log, claims: Claims | None) -> bool:
             return True
         pending.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
     return False
-
-
-def _claimed_scores(claims: Claims) -> list[float]:
-    stated = [claims.get("val_bpb"), *claims.per_seed("val_bpb").values()]
-    scores = [number(claim.value) for claim in stated if claim]
-    return [score for score in scores if score is not None]
 
 
 def _text(file: File) -> str:

@@ -53,6 +53,7 @@ _VAL_TOKENS = re.compile(
 _COUNTED = re.compile(r"\btokens\s*[:=]\s*(\d{6,})\b.{0,80}?bytes\s*[:=]\s*(\d{6,})\b", re.IGNORECASE)
 _SEED = re.compile(r"\bseed\s*[:=]\s*(\d+)\b", re.IGNORECASE)
 _SHARDS = re.compile(r"\btrain_shards\s*[:=]\s*(\d+)")
+_TRAIN_PATH = re.compile(r"\btrain\w*\b.{0,60}?\b(?:pattern|files|path)\s*[:=]\s*(\S+)", re.IGNORECASE)
 _WORLD = re.compile(r"\bworld_size\s*[:=]\s*(\d+)", re.IGNORECASE)
 _GPU = re.compile(r"\bNVIDIA\s+(?:GeForce\s+)?((?:H|A|B|L|RTX|GH|GB)\s?\w+(?:[ -]\w+)*)")
 _SETTING = re.compile(r"^\s*([A-Za-z_]\w*):\s+(\S.*)$")
@@ -149,6 +150,8 @@ class Log:
     val_tokens: tuple[Reading[int], ...] = ()
     denominators: tuple[Denominator, ...] = ()
     train_shards: tuple[Reading[int], ...] = ()
+    train_paths: tuple[Reading[str], ...] = ()
+    """Where the training tokens were read from: a directory or a pattern."""
     world_size: Reading[int] | None = None
     gpus: tuple[str, ...] = ()
     settings: Mapping[str, Reading[str]] = field(default_factory=dict)
@@ -224,6 +227,7 @@ class _Reader:
         self.val_tokens: list[Reading[int]] = []
         self.denominators: list[Denominator] = []
         self.train_shards: list[Reading[int]] = []
+        self.train_paths: list[Reading[str]] = []
         self.world_size: Reading[int] | None = None
         self.gpus: dict[str, None] = {}
         self.settings: dict[str, Reading[str]] = {}
@@ -254,6 +258,8 @@ class _Reader:
             self.seeds.append(Reading(int(match[1]), place(self.path, line, text)))
         if "shards" in lower and (match := _SHARDS.search(text)):
             self.train_shards.append(Reading(int(match[1]), place(self.path, line, text)))
+        if "train" in lower and (match := _TRAIN_PATH.search(text)):
+            self.train_paths.append(Reading(match[1], place(self.path, line, text)))
         if "world_size" in lower and not self.world_size and (match := _WORLD.search(text)):
             self.world_size = Reading(int(match[1]), place(self.path, line, text))
         if "NVIDIA" in text and (match := _GPU.search(text)):
@@ -280,6 +286,7 @@ class _Reader:
             tuple(self.val_tokens),
             tuple(self.denominators),
             tuple(self.train_shards),
+            tuple(self.train_paths),
             self.world_size,
             tuple(self.gpus),
             self.settings,

@@ -21,6 +21,7 @@ _SCORE = re.compile(
     r"\b(?:val[_ ])?bpb\b[^0-9\n]{0,24}?(\d\.\d{3,8})(?!\d)|(?<![\d.])(\d\.\d{3,8})\s*(?:\*\*)?\s*(?:val[_ ])?bpb\b",
     re.IGNORECASE,
 )
+_COPYING = {"ln", "cp", "mv"}
 _PREFIXES = {"export", "declare", "env", "time", "nohup", "exec", "sudo", "do", "then", "else"}
 MAX_LINES = 20_000
 """What comes after this many lines is not read."""
@@ -41,6 +42,15 @@ class Command:
     location: Location
 
 
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A file that is given another name: ``ln -s SOURCE TARGET``, ``cp``, ``mv``."""
+
+    source: str
+    target: str
+    location: Location
+
+
 @dataclass(frozen=True)
 class Readme:
     """What a README states."""
@@ -51,6 +61,8 @@ class Readme:
     """From fenced blocks, in order."""
     scores: tuple[Reading[float], ...] = field(default=())
     """Numbers called bpb, in order."""
+    copies: tuple[Copied, ...] = ()
+    """From fenced blocks, in order."""
 
 
 def read_readme(file: File) -> Readme:
@@ -63,12 +75,18 @@ def read_readme(file: File) -> Readme:
         for number, line in enumerate(lines, 1)
         for match in _SCORE.finditer(line)
     )
-    return Readme(file.path, title, commands, scores)
+    copies = tuple(copied for start, block in _blocks(lines) for copied in _copies(file.path, block, start))
+    return Readme(file.path, title, commands, scores, copies)
 
 
 def read_run_script(file: File) -> tuple[Command, ...]:
-    """The commands of a shell script. Raises ``UnreadableFile``."""
+    """The commands of a shell script that run Python. Raises ``UnreadableFile``."""
     return tuple(_commands(file.path, _lines(file), 1))
+
+
+def read_copies(file: File) -> tuple[Copied, ...]:
+    """What a shell script links, copies or moves. Raises ``UnreadableFile``."""
+    return tuple(_copies(file.path, _lines(file), 1))
 
 
 def _lines(file: File) -> list[str]:
@@ -104,6 +122,14 @@ def _commands(path: str, lines: list[str], first: int) -> Iterator[Command]:
                 exported = own
             elif target := _script([_expand(word, own) for word in words]):
                 yield Command(own, *target, place(path, number, text))
+
+
+def _copies(path: str, lines: list[str], first: int) -> Iterator[Copied]:
+    for number, text in _logical_lines(lines, first):
+        for command in _simple_commands(text):
+            words = [word for word in command if word not in _PREFIXES and not word.startswith("-")]
+            if len(words) > 2 and words[0] in _COPYING:
+                yield Copied(words[1], words[-1], place(path, number, text))
 
 
 def _logical_lines(lines: list[str], first: int) -> Iterator[tuple[int, str]]:

@@ -14,7 +14,7 @@ allows, whatever the tokenizer. The evaluation whose bpb submission.json claims 
 to agree with each other: a line that disagrees with the rest is an error only if the log states the wrong byte count too;
 otherwise its bpb belongs to a mixture and not to the printed loss. Part of the validation split, or no token count: the ratio of
 tokens to bytes of the tokenizer that the log names is the yardstick, with room for the text being another. Too small a
-denominator harms only the author and is a warning.
+denominator is that of a part of the text (`validation/subset`).
 
 ## Known limits
 Logs that print bpb without loss (they need a look at the code). A validation split that is another text of the same size.
@@ -38,6 +38,7 @@ from pgaudit.evidence.denominator import (
     TOKENS_PER_BYTE,
     TOLERANCE,
     Evaluation,
+    claimed,
     evaluations,
     expected_tokens_per_byte,
     likely_bug,
@@ -77,16 +78,12 @@ RULE = Rule.declare(
     ),
 )
 
-NEAR_CLAIM = 0.002
-"""A printed bpb this close to a claimed one is the claimed evaluation: means are claimed beside logs of single seeds."""
 BUG = 1.01
 """Below this, a normaliser of its own may make up the difference; the mildest mistake known adds 4 %."""
 ANOTHER_TEXT = 1.05
 """Tokens per byte of parts of the validation text differ from the whole by up to 1.5 %."""
 NO_TEXT = 1.10
 """Beyond this, no choice of validation text explains the ratio."""
-WHOLE = 0.98
-"""An evaluation of less than this part of the bytes is one of a part of the validation split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +104,14 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         highest[pair.split] = max(highest.get(pair.split, 0.0), pair.tokens_per_byte)
     found = (_excess(pair, highest[pair.split], expected_tokens_per_byte(log)) for log, pair in pairs)
     excesses = [excess for excess in found if excess]
-    claimed = [excess for excess in excesses if _claimed(evidence, excess.evaluation)]
-    if decisive := [excess for excess in claimed if excess.decides]:
+    scores = evidence.claimed_scores
+    of_claim = [excess for excess in excesses if claimed(excess.evaluation, scores)]
+    if decisive := [excess for excess in of_claim if excess.decides]:
         yield _wrong(decisive)
     elif excesses:
-        yield _doubtful(claimed or excesses)
+        yield _doubtful(of_claim or excesses)
     elif not pairs:
         yield from _claimed_pair(evidence)
-    else:
-        yield from _too_few([pair for _, pair in pairs if _claimed(evidence, pair)])
 
 
 def _excess(pair: Evaluation, highest: float, expected: float | None) -> Excess | None:
@@ -132,16 +128,6 @@ def _excess(pair: Evaluation, highest: float, expected: float | None) -> Excess 
     if mixed:
         return Excess(pair, max(factor, against_others), pair.stated or factor / against_others > NO_TEXT)
     return Excess(pair, factor, factor > NO_TEXT) if factor > ANOTHER_TEXT else None
-
-
-def _claimed(evidence: Evidence, pair: Evaluation) -> bool:
-    """Whether submission.json claims the score of this evaluation; without a claim every evaluation may be the one."""
-    claims = evidence.claims
-    stated = [claims.get("val_bpb"), *claims.per_seed("val_bpb").values()] if claims else []
-    values = [value for claim in stated if claim and (value := number(claim.value)) is not None]
-    return not values or any(
-        pair.metric.val_bpb and abs(pair.metric.val_bpb.value - value) <= NEAR_CLAIM for value in values
-    )
 
 
 def _wrong(decisive: list[Excess]) -> Finding:
@@ -168,26 +154,6 @@ def _doubtful(excesses: list[Excess]) -> Finding:
         confidence=Confidence.LOW,
         facts=_facts(first, excesses[0].factor),
     )
-
-
-def _too_few(pairs: list[Evaluation]) -> Iterator[Finding]:
-    for pair in pairs:
-        if (
-            not pair.bytes
-            or not pair.tokens
-            or pair.split == FIRST_RELEASE_TOKENS
-            or pair.bytes >= OFFICIAL_BYTES * WHOLE
-        ):
-            continue
-        yield RULE.finding(
-            f"the evaluation covers {pair.bytes:,} bytes of the {OFFICIAL_BYTES:,} that the validation text has",
-            pair.metric.location,
-            steps=(Step(pair.tokens.location, f"{pair.tokens.value:,} validation tokens"),),
-            severity=Severity.WARNING,
-            confidence=Confidence.MEDIUM,
-            facts=_facts(pair, pair.bytes / OFFICIAL_BYTES),
-        )
-        return
 
 
 def _claimed_pair(evidence: Evidence) -> Iterator[Finding]:
