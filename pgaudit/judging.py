@@ -106,12 +106,13 @@ def _state_change(run: Run, report: ReportEvent, hit: StateBeforeScore, message:
 
 
 def _printed_beside(run: Run, update: UpdateEvent) -> tuple[str, ...]:
-    """What the function that changes the state prints, if it was called for that, and what announces its call."""
+    """What the function that changes the state prints, if it was called for that, and what announces the calls that lead to it."""
     chain = update.place.calls
     if len(chain) < LEAST_DEPTH:
         return ()
-    module, line = chain[-1]
-    announcing = {(module, line - above) for above in range(1, ANNOUNCING_LINES)}
+    announcing = {
+        (module, line - above) for module, line in chain[LEAST_DEPTH - 1 :] for above in range(1, ANNOUNCING_LINES)
+    }
     return tuple(
         report.template
         for report in run.walk.reports

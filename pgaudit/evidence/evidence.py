@@ -261,14 +261,13 @@ def _log_if_any(file: File) -> Log | None:
 
 
 def _score_lines(log: Log, claimed: tuple[float, ...]) -> tuple[str, ...]:
-    """The lines of a log that print a claimed score (of the submission or of one seed)."""
+    """The lines of a log that print a claimed score (of the submission or of one seed); running values if no final one does."""
     found = [
         metric
         for metric in log.metrics
-        if metric.val_bpb
-        and not metric.partial
-        and any(abs(metric.val_bpb.value - score) <= SCORE_TOLERANCE for score in claimed)
+        if metric.val_bpb and any(abs(metric.val_bpb.value - score) <= SCORE_TOLERANCE for score in claimed)
     ]
+    found = [metric for metric in found if not metric.partial] or found
     if log.final and log.final.step is None and all(metric.step is not None for metric in found):
         return ()  # a score taken in training is not the one that the run ended with
     return tuple(metric.location.text for metric in found)

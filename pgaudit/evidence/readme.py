@@ -15,6 +15,9 @@ from pgaudit.submission import File
 
 _FENCE = re.compile(r"^\s{0,3}(`{3,}|~{3,})\s*([\w+-]*)")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+_ARRAY = re.compile(r"([A-Za-z_]\w*)=\((.*)\)", re.DOTALL)
+_OPEN_ARRAY = re.compile(r"[A-Za-z_]\w*=\([^)]*", re.DOTALL)
+_ARRAY_USE = re.compile(r"\$\{(\w+)\[[@*]\]\}")
 _EXPANSION = re.compile(r"\$(?:\{(\w+)(?::?-([^}]*))?\}|(\w+))")
 _PYTHON = re.compile(r"(?:^|/)(?:python[\d.]*|torchrun|uv|accelerate)$")
 _SCORE = re.compile(
@@ -109,10 +112,14 @@ def _blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
 
 def _commands(path: str, lines: list[str], first: int) -> Iterator[Command]:
     exported: dict[str, str] = {}
+    arrays: dict[str, list[str]] = {}
     for number, text in _logical_lines(lines, first):
+        if array := _ARRAY.fullmatch(text):
+            arrays[array[1]] = [word for words in _simple_commands(array[2]) for word in words]
+            continue
         for command in _simple_commands(text):
             own = dict(exported)
-            words = deque(command)
+            words = deque(_spread(command, arrays))
             while words and words[0] in _PREFIXES:
                 words.popleft()
             while words and (match := _ASSIGNMENT.fullmatch(words[0])):
@@ -124,6 +131,15 @@ def _commands(path: str, lines: list[str], first: int) -> Iterator[Command]:
                 yield Command(own, *target, place(path, number, text))
 
 
+def _spread(words: list[str], arrays: Mapping[str, list[str]]) -> Iterator[str]:
+    """The words with each ``${NAME[@]}`` replaced by the array's; one that is not known gives none."""
+    for word in words:
+        if use := _ARRAY_USE.fullmatch(word):
+            yield from arrays.get(use[1], ())
+        else:
+            yield word
+
+
 def _copies(path: str, lines: list[str], first: int) -> Iterator[Copied]:
     for number, text in _logical_lines(lines, first):
         for command in _simple_commands(text):
@@ -133,7 +149,9 @@ def _copies(path: str, lines: list[str], first: int) -> Iterator[Copied]:
 
 
 def _logical_lines(lines: list[str], first: int) -> Iterator[tuple[int, str]]:
-    """Lines joined at a trailing backslash, with the number of the first; comments and prompts removed."""
+    """Lines joined at a trailing backslash or inside the parentheses of an array, with the number of the first; comments
+    and prompts removed.
+    """
     joined, start = "", 0
     for number, line in enumerate(lines, first):
         stripped = line.strip()
@@ -145,7 +163,11 @@ def _logical_lines(lines: list[str], first: int) -> Iterator[tuple[int, str]]:
         if stripped.endswith("\\"):
             joined += stripped[:-1] + " "
             continue
-        if text := (joined + stripped).strip():
+        text = (joined + stripped).strip()
+        if _OPEN_ARRAY.fullmatch(text):
+            joined = f"{text} "
+            continue
+        if text:
             yield start, text
         joined = ""
 
