@@ -89,8 +89,13 @@ def evaluations(log: Log) -> tuple[Evaluation, ...]:
 
 def claimed(pair: Evaluation, scores: Sequence[float]) -> bool:
     """Whether the score of this evaluation is one of the claimed ones; without a claim every evaluation may be the one."""
-    bpb = pair.metric.val_bpb
-    return not scores or any(bpb is not None and abs(bpb.value - score) <= NEAR_CLAIM for score in scores)
+    return not scores or bpb_claimed(pair.metric, scores)
+
+
+def bpb_claimed(metric: Metric, scores: Sequence[float]) -> bool:
+    """Whether a line prints one of the claimed scores."""
+    bpb = metric.val_bpb
+    return bpb is not None and any(abs(bpb.value - score) <= NEAR_CLAIM for score in scores)
 
 
 def expected_tokens_per_byte(log: Log) -> float | None:

@@ -10,7 +10,8 @@ its val_bpb is computed right. Two merged rows with a wrong byte count were take
 
 ## How it decides
 `bytes = val_tokens * val_loss / (ln 2 * val_bpb)` must be 151,080,891 within 0.3 % plus what rounding of the printed numbers
-allows, whatever the tokenizer. The evaluation whose bpb submission.json claims decides. Several evaluations in one log have
+allows, whatever the tokenizer. The evaluation whose bpb submission.json claims decides; where a log prints that without its
+loss, all other evaluations there, if none of them is right. Several evaluations in one log have
 to agree with each other: a line that disagrees with the rest is an error only if the log states the wrong byte count too;
 otherwise its bpb belongs to a mixture and not to the printed loss. Part of the validation split, or no token count: the ratio of
 tokens to bytes of the tokenizer that the log names is the yardstick, with room for the text being another. Too small a
@@ -38,6 +39,7 @@ from pgaudit.evidence.denominator import (
     TOKENS_PER_BYTE,
     TOLERANCE,
     Evaluation,
+    bpb_claimed,
     claimed,
     evaluations,
     expected_tokens_per_byte,
@@ -106,7 +108,9 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     excesses = [excess for excess in found if excess]
     scores = evidence.claimed_scores
     of_claim = [excess for excess in excesses if claimed(excess.evaluation, scores)]
-    if decisive := [excess for excess in of_claim if excess.decides]:
+    lossless = any(bpb_claimed(metric, scores) for log, _ in pairs for metric in log.metrics if not metric.val_loss)
+    everywhere = excesses if lossless and not of_claim and len(excesses) == len(pairs) else ()
+    if decisive := [excess for excess in of_claim or everywhere if excess.decides]:
         yield _wrong(decisive)
     elif excesses:
         yield _doubtful(of_claim or excesses)

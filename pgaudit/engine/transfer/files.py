@@ -106,12 +106,10 @@ def _path(source: Value | None) -> str:
 
 def _may_be(path: str, other: str) -> bool:
     """Can two paths be the same, given that each ``\\0`` stands for anything?"""
-    if "\0" not in path and "\0" not in other:
+    if "\0" not in path + other:
         return path == other
-    (head, *_, tail), (other_head, *_, other_tail) = path.split("\0"), other.split("\0")
-    if "\0" not in path or "\0" not in other:  # the whole text is head and tail at once
-        whole, head, tail = (path, other_head, other_tail) if "\0" in other else (other, head, tail)
-        return whole.startswith(head) and whole.endswith(tail)
+    head, other_head = (text.partition("\0")[0] for text in (path, other))
+    tail, other_tail = (text.rpartition("\0")[2] for text in (path, other))
     return (head.startswith(other_head) or other_head.startswith(head)) and (
         tail.endswith(other_tail) or other_tail.endswith(tail)
     )
