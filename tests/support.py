@@ -130,12 +130,12 @@ def write_rule(directory: Path, rule_id: str, word: str = "SHOUT") -> Path:
     return file
 
 
-def submission(text: str, others: Mapping[str, bytes] | None = None) -> Collected:
+def submission(text: str, others: Mapping[str, bytes] | None = None, folder: str = FOLDER) -> Collected:
     """One record folder in memory whose script is ``text``, as pull request 7."""
     content = {"train_gpt.py": text.encode(), **(others or {})}
     files = {path: File(path, len(data), partial(bytes, data)) for path, data in sorted(content.items())}
     origin = Origin("a test", pr=7, head="0123456789abcdef0123456789abcdef01234567")
-    return Collected(origin, (Submission(FOLDER, files, origin),))
+    return Collected(origin, (Submission(folder, files, origin),))
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,14 @@ def test_a_print_that_announces_the_call_counts_as_well() -> None:
     assert judged("ttt/prequant", announced, "").verdict is Verdict.REVIEW
 
 
+def test_a_print_that_announces_an_outer_call_counts_as_well() -> None:
+    inner = ADAPTED.replace("    adapt(3)\n", '    print("adaptation follows")\n    outer()\n').replace(
+        "def main", "def outer():\n    adapt(3)\ndef main"
+    )
+    assert judged("ttt/prequant", inner, "adaptation follows\n").verdict is Verdict.ILLEGAL
+    assert judged("ttt/prequant", inner, "").verdict is Verdict.REVIEW
+
+
 @pytest.mark.parametrize(
     "line,severity", [("the gate opened 71 times\n", Severity.ERROR), ("the gate opened 0 times\n", Severity.NOTE)]
 )

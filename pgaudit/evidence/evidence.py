@@ -142,7 +142,7 @@ class Evidence:
         likeliest: Run | None = None
         for script in (self.main, *others):
             for configuration in islice(
-                candidates(script, self.commands, self.scored_log, self.titles), MOST_CONFIGURATIONS
+                candidates(script, self.commands, self.scored_log, self.readme, self.titles), MOST_CONFIGURATIONS
             ):
                 found = self._run(script, configuration, self.scored_log, self.titles)
                 if found is not None and found.matched:

@@ -19,6 +19,7 @@ _ARRAY = re.compile(r"([A-Za-z_]\w*)=\((.*)\)", re.DOTALL)
 _OPEN_ARRAY = re.compile(r"[A-Za-z_]\w*=\([^)]*", re.DOTALL)
 _ARRAY_USE = re.compile(r"\$\{(\w+)\[[@*]\]\}")
 _EXPANSION = re.compile(r"\$(?:\{(\w+)(?::?-([^}]*))?\}|(\w+))")
+_INLINE = re.compile(r"`([A-Z][A-Z0-9_]{2,})=([^`\s]+)`")
 _PYTHON = re.compile(r"(?:^|/)(?:python[\d.]*|torchrun|uv|accelerate)$")
 _SCORE = re.compile(
     r"\b(?:val[_ ])?bpb\b[^0-9\n]{0,24}?(\d\.\d{3,8})(?!\d)|(?<![\d.])(\d\.\d{3,8})\s*(?:\*\*)?\s*(?:val[_ ])?bpb\b",
@@ -66,6 +67,8 @@ class Readme:
     """Numbers called bpb, in order."""
     copies: tuple[Copied, ...] = ()
     """From fenced blocks, in order."""
+    settings: Mapping[str, Reading[str]] = field(default_factory=dict)
+    """What the text says of the run as `` `NAME=VALUE` ``, where it says but one value of a name."""
 
 
 def read_readme(file: File) -> Readme:
@@ -79,7 +82,7 @@ def read_readme(file: File) -> Readme:
         for match in _SCORE.finditer(line)
     )
     copies = tuple(copied for start, block in _blocks(lines) for copied in _copies(file.path, block, start))
-    return Readme(file.path, title, commands, scores, copies)
+    return Readme(file.path, title, commands, scores, copies, _settings(file.path, lines))
 
 
 def read_run_script(file: File) -> tuple[Command, ...]:
@@ -94,6 +97,26 @@ def read_copies(file: File) -> tuple[Copied, ...]:
 
 def _lines(file: File) -> list[str]:
     return decode(file.data).text.replace("\r\n", "\n").split("\n")[:MAX_LINES]
+
+
+def _settings(path: str, lines: list[str]) -> dict[str, Reading[str]]:
+    """Settings in the text outside fenced blocks; contradicting values (a comparison of runs) say nothing."""
+    found: dict[str, list[Reading[str]]] = {}
+    for number, line in _prose(lines):
+        for match in _INLINE.finditer(line):
+            found.setdefault(match[1], []).append(Reading(match[2], place(path, number, line)))
+    return {name: said[0] for name, said in found.items() if len({reading.value for reading in said}) == 1}
+
+
+def _prose(lines: list[str]) -> Iterator[tuple[int, str]]:
+    """The lines outside fenced blocks, with their numbers."""
+    fence = ""
+    for number, line in enumerate(lines, 1):
+        match = _FENCE.match(line)
+        if match and (not fence or match[1].startswith(fence)):
+            fence = "" if fence else match[1]
+        elif not fence:
+            yield number, line
 
 
 def _blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:

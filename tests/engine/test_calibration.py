@@ -62,6 +62,53 @@ def test_every_way_to_write_weights_is_a_calibration(write: str) -> None:
     assert calibrated(walked("scale = net(val[:4096]).abs().amax(0)\n" + write + EVALUATE)) == {"calibrated"}
 
 
+SEARCH = """
+weights = net.state_dict()["head"]
+error = (net({source}).abs().mean(0) * weights).sum().item()
+best, chosen = 1e9, weights
+for clip in (1.0, 0.9, 0.8):
+    candidate = weights.clamp(-clip, clip)
+    error = ({seen} * (weights - candidate) ** 2).sum().item()
+    {choice}
+net.load_state_dict({{"head": chosen}})
+"""
+CHOICES = {
+    "branch": "if error < best:\n        best, chosen = error, candidate",
+    "expression": "chosen = torch.where(torch.tensor(error < best), candidate, chosen)",
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES)
+def test_what_an_error_on_validation_activations_chooses_is_calibrated(choice: str) -> None:
+    def search(seen: str) -> set[str]:
+        return calibrated(walked(SEARCH.format(source="val[:64]", seen=seen, choice=choice) + EVALUATE))
+
+    assert search("net(val[:4096]).abs().mean(0)") == {"calibrated"}
+    assert search("weights.abs()") == set()
+
+
+@pytest.mark.parametrize(
+    "path,expected",
+    [
+        ('"seen.pt"', {"calibrated"}),
+        ('"weights.pt"', set()),
+        ('f"{os.getcwd()}.pt"', {"calibrated"}),
+        ('f"{os.getcwd()}.txt"', set()),
+    ],
+    ids=["the same", "another", "perhaps the same", "never the same"],
+)
+def test_a_file_holds_what_was_written_to_its_path(path: str, expected: set[str]) -> None:
+    write = f'torch.save(net(val[:4096]).abs().mean(0), {path})\ntorch.save(torch.ones(4), "other.pt")\n'
+    read = 'net.load_state_dict({"head": torch.load("seen.pt")})\n'
+    assert calibrated(walked(write + read + EVALUATE)) == expected
+
+
+def test_a_renamed_file_keeps_its_content() -> None:
+    write = 'with open("tmp.bin", "wb") as file:\n    file.write(net(val[:4096]).abs())\nos.replace("tmp.bin", "seen.bin")\n'
+    read = 'with open("seen.bin", "rb") as file:\n    net.load_state_dict({"head": file.read()})\n'
+    assert calibrated(walked(write + read + EVALUATE)) == {"calibrated"}
+
+
 def test_a_calibration_after_the_score_is_silent() -> None:
     assert calibrated(walked(EVALUATE + "met = [net(val[:4096]).abs()]\n" + SET)) == set()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgaudit.evidence.readme import MAX_VALUE, Command, Readme, read_readme, read_run_script
+from pgaudit.evidence.readme import MAX_VALUE, Command, Copied, Readme, read_copies, read_readme, read_run_script
 from pgaudit.submission import File
 
 
@@ -101,3 +101,40 @@ def test_any_text_is_read(text: str) -> None:
     lines = text.count("\n") + 1
     for command in (*readme_of(text).commands, *commands_of(text)):
         assert 1 <= (command.location.line or 0) <= lines
+
+
+def test_arrays_of_words() -> None:
+    commands = commands_of(
+        'RUN=(\n  A=1 B=2  \n  # a comment\n  C="x y"\n)\nenv "${RUN[@]}" D=3 \\\n  python train_gpt.py --steps 5\nenv "${NONE[@]}" python two.py\n'
+    )
+    assert [(command.script, command.environment) for command in commands] == [
+        ("train_gpt.py", {"A": "1", "B": "2", "C": "x y", "D": "3"}),
+        ("two.py", {}),
+    ]
+
+
+def test_an_array_that_is_never_closed_costs_no_error() -> None:
+    assert commands_of("RUN=(\n A=1\npython train_gpt.py\n") == ()
+
+
+def copied(script: str) -> list[tuple[str, str]]:
+    return [(copy.source, copy.target) for copy in read_copies(file_of(script, "run.sh"))]
+
+
+def test_files_that_get_another_name() -> None:
+    assert copied("mkdir -p d\nln -sf a.bin d/b.bin\nsudo cp x y && mv -v p q\n") == [
+        ("a.bin", "d/b.bin"),
+        ("x", "y"),
+        ("p", "q"),
+    ]
+    assert copied("ls -l a b\ncp onlyone\n") == []
+    readme = readme_of("```bash\nln -s a b\n```\nln -s c d\n")
+    assert [(copy.source, copy.target) for copy in readme.copies] == [("a", "b")]
+    assert isinstance(readme.copies[0], Copied)
+
+
+def test_settings_that_the_text_states() -> None:
+    text = "Run with `SLOT_ENABLED=1` and **`MATRIX_LR=0.003`**.\n\n```bash\n`X_Y=1`\n```\n`EPOCHS=2` or `EPOCHS=3`, `EPOCHS=2`.\n"
+    settings = readme_of(text).settings
+    assert {name: said.value for name, said in settings.items()} == {"SLOT_ENABLED": "1", "MATRIX_LR": "0.003"}
+    assert settings["MATRIX_LR"].location.line == 1
