@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgaudit.engine.labels import Activation, Iteration, Token
+from pgaudit.engine.labels import Activation, Iteration, Token, Unset
 from pgaudit.engine.machine import MAX_DEPTH, MAX_RECURSION, Frame, Machine, each
 from pgaudit.engine.values import (
     Class,
@@ -95,7 +95,10 @@ def call_function(m: Machine, function: Function, args: Arguments, line: int) ->
     node = function.node
     depth = m.active.get(id(node), 0)
     if depth >= MAX_RECURSION or len(m.calls) >= MAX_DEPTH:
-        m.problem(f"call of {node.name} not followed: nested too deeply")
+        if m.union(args.all()) & ~m.labels.mask(
+            Iteration, Unset
+        ):  # numbers alone change nothing that was not seen above
+            m.problem(f"call of {node.name} not followed: nested too deeply")
         return opaque(m, args, line)
     from pgaudit.engine.statements import run
 

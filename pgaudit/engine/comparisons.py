@@ -12,8 +12,13 @@ ORDERS = frozenset({"<", "<=", ">", ">="})
 
 
 def compared(m: Machine, *values: Value) -> int:
-    """A comparison keeps which scores, lookups and activations it rests on; it selects elements, so tokens stay as they are."""
-    return m.union(values) & m.labels.mask(Score, Lookup, Decided, Activation)
+    """A comparison keeps which scores, lookups and activations it rests on; it selects elements, so tokens stay as they are.
+
+    What validation scores choose (a checkpoint, an average) is chosen by the score, not set from activations.
+    """
+    content = m.union(values)
+    kept = (Score, Lookup, Decided) if content & m.labels.mask(Score) else (Lookup, Decided, Activation)
+    return content & m.labels.mask(*kept)
 
 
 def answer_of(m: Machine, op: str, left: Value, right: Value) -> bool | None:

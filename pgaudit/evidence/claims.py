@@ -87,6 +87,7 @@ ALIASES = {
     "author": ("author", "authors"),
     "github_id": ("github_id", "github", "github_username", "github_handle", "author_github"),
     "name": ("name", "submission_name", "title", "run_name"),
+    "techniques": ("techniques", "technique", "technique_summary", "method", "tags"),
     "date": ("date", "submission_date"),
     "tokenizer": ("tokenizer", "tokenizer_type", "tokenizer_name"),
     "vocab_size": ("vocab_size",),

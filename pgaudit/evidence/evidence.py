@@ -33,6 +33,8 @@ MOST_CONFIGURATIONS = 4
 FOREIGN = (".c", ".cc", ".cpp", ".cxx", ".cu")
 SCORE_TOLERANCE = 6e-5
 """Bits per byte: claims are rounded to four decimals or more."""
+ANOTHER_SCORE = 0.02
+"""Bits per byte: seeds of one configuration differ by less."""
 
 
 class Evidence:
@@ -74,10 +76,9 @@ class Evidence:
 
     @cached_property
     def titles(self) -> tuple[Title, ...]:
-        """What the submission calls itself: its folder, its claims, its README."""
-        name = self.claims.get("name") if self.claims else None
-        titles = [Title(self.submission.folder.rpartition("/")[2], "the name of the folder")]
-        titles += [Title(str(name.value), str(name.location))] if name else []
+        """What the submission calls itself, in its claims and its README; the name of a folder is no statement."""
+        stated = [self.claims.get(name) for name in ("name", "techniques")] if self.claims else []
+        titles = [Title(str(claim.value), str(claim.location)) for claim in stated if claim]
         titles += [Title(self.readme.title, f"the title of {self.readme.path}")] if self.readme else []
         return tuple(titles)
 
@@ -261,16 +262,22 @@ def _log_if_any(file: File) -> Log | None:
 
 
 def _score_lines(log: Log, claimed: tuple[float, ...]) -> tuple[str, ...]:
-    """The lines of a log that print a claimed score (of the submission or of one seed); running values if no final one does."""
-    found = [
-        metric
-        for metric in log.metrics
-        if metric.val_bpb and any(abs(metric.val_bpb.value - score) <= SCORE_TOLERANCE for score in claimed)
-    ]
-    found = [metric for metric in found if not metric.partial] or found
+    """The lines of a log that print a claimed score (of the submission or of one seed).
+
+    Running values of an evaluation count where nothing else prints it and the log ends with quite another score.
+    """
+    printed = [metric for metric in log.metrics if _prints(metric, claimed, SCORE_TOLERANCE)]
+    found = [metric for metric in printed if not metric.partial]
+    if not found and log.final and not _prints(log.final, claimed, ANOTHER_SCORE):
+        found = printed
     if log.final and log.final.step is None and all(metric.step is not None for metric in found):
         return ()  # a score taken in training is not the one that the run ended with
     return tuple(metric.location.text for metric in found)
+
+
+def _prints(metric: Metric, scores: tuple[float, ...], tolerance: float) -> bool:
+    bpb = metric.val_bpb
+    return bpb is not None and any(abs(bpb.value - score) <= tolerance for score in scores)
 
 
 def _last_score_lines(log: Log) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ _UNDOING = frozenset({"free", "off", "disabled"})
 
 @dataclass(frozen=True, slots=True)
 class Title:
-    """One name that a submission gives itself: its folder's, the one in submission.json, the README's heading."""
+    """What a submission calls itself: its name and techniques in submission.json, the README's heading."""
 
     text: str
     source: str

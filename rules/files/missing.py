@@ -10,7 +10,8 @@ The README of the challenge asks for all four; pull requests without them were a
 ## How it decides
 Error: no script, an empty script, only empty logs, and a folder that holds no run at all: neither a log nor a score (no
 submission.json, or one without a positive val_bpb). Warning, because merged rows have done without: a claimed score
-without any log, a missing README or submission.json beside a log. Other names are accepted for all four: submission_NAME.json,
+without any log, a missing submission.json beside a log. Note: a missing README beside both, which leaves nothing to decide (a
+record was accepted without one, #1945). Other names are accepted for all four: submission_NAME.json,
 any Python script that the run command names, any text file that prints losses.
 
 ## Known limits
@@ -60,8 +61,9 @@ def check(evidence: Evidence) -> Iterator[Finding | Gap]:
     yield from _script(evidence, folder)
     yield from _log(evidence, folder)
     if not any(path.lower().startswith("readme") for path in evidence.submission.files):
-        yield RULE.finding("there is no README.md", folder, severity=Severity.WARNING)
-    if _has_metadata(evidence) is False and evidence.logs:
+        shown = _has_metadata(evidence) and evidence.logs
+        yield RULE.finding("there is no README.md", folder, severity=Severity.NOTE if shown else Severity.WARNING)
+    if not _has_metadata(evidence) and evidence.logs:
         yield RULE.finding("there is no submission.json", folder, severity=Severity.WARNING)
     yield from _links(evidence)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from tests.accuracy.counting import Count, count
 from tests.accuracy.lines import Key, chosen, read_labels, read_results
 
 Write = Callable[..., Path]
+
+UNCORRECTED = ("--corrections", os.devnull)
+"""The shipped corrections are those of real labels."""
 
 
 def label(pr: int, verdict: str, *mechanisms: str, tier: str = "gold", channel: str = "code") -> dict[str, Any]:
@@ -128,7 +132,7 @@ def test_the_report_shows_the_trace_of_a_finding_as_a_sweep_writes_it(
     (folder,) = judge("print(1)\nSHOUT = 1\n").submissions
     (tmp_path / "results").write_text(line(folder))
     labels = write("labels", label(7, "legal", "clean-pure-neural") | {"folder": folder.folder})
-    assert table.main([str(labels), str(tmp_path / "results")]) == 0
+    assert table.main([str(labels), str(tmp_path / "results"), *UNCORRECTED]) == 0
     out = capsys.readouterr().out
     assert "legal: clean-pure-neural      1        1" in out
     assert f"#7 {folder.folder}\n  label legal clean-pure-neural (train_gpt.py:7): it says so\n" in out
@@ -139,7 +143,7 @@ def test_the_report_shows_the_trace_of_a_finding_as_a_sweep_writes_it(
 
 def test_markdown_keeps_text_of_strangers_plain(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     labels = write("labels", label(7, "legal", "clean-pure-neural") | {"why": "<b>@ada</b>"})
-    table.main([str(labels), str(write("results", result(7, "defect"))), "--markdown"])
+    table.main([str(labels), str(write("results", result(7, "defect"))), "--markdown", *UNCORRECTED])
     out = capsys.readouterr().out
     assert "| legal: clean-pure-neural | 1 | 0 | 1 | 0 | 0 |" in out
     assert "<b>" not in out
@@ -199,4 +203,4 @@ def test_a_correction_corrects_something(
 
 
 def test_the_shipped_corrections_keep_to_the_form() -> None:
-    read_corrections()
+    assert {key.pr % 3 for key in read_corrections()} <= {1, 2}

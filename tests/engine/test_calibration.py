@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
+
 import pytest
 
 from pgaudit.engine.queries import calibrated_on_training
@@ -98,9 +100,27 @@ def test_what_an_error_on_validation_activations_chooses_is_calibrated(choice: s
     ids=["the same", "another", "perhaps the same", "never the same"],
 )
 def test_a_file_holds_what_was_written_to_its_path(path: str, expected: set[str]) -> None:
-    write = f'torch.save(net(val[:4096]).abs().mean(0), {path})\ntorch.save(torch.ones(4), "other.pt")\n'
+    write = f'torch.save(torch.ones(4), "seen.pt")\ntorch.save(net(val[:4096]).abs().mean(0), {path})\n'
     read = 'net.load_state_dict({"head": torch.load("seen.pt")})\n'
     assert calibrated(walked(write + read + EVALUATE)) == expected
+
+
+def test_a_file_that_another_program_made_may_hold_anything_that_was_written() -> None:
+    write = 'torch.save(net(val[:4096]).abs().mean(0), "seen.raw")\nsubprocess.run(["pack", "seen.raw"])\n'
+    read = 'net.load_state_dict({"head": torch.load("seen.packed")})\n'
+    assert calibrated(walked(write + read + EVALUATE)) == {"calibrated"}
+
+
+def test_a_checkpoint_that_the_validation_score_chooses_is_no_calibration() -> None:
+    choose = """
+    best, kept = 1e9, net.state_dict()
+    for step in range(3):
+        loss = F.cross_entropy(net(val[:64]), val[1:65]).item()
+        if loss < best:
+            best, kept = loss, net.state_dict()
+    net.load_state_dict(kept)
+    """
+    assert calibrated(walked(dedent(choose) + EVALUATE)) == set()
 
 
 def test_a_renamed_file_keeps_its_content() -> None:

@@ -187,6 +187,10 @@ def test_a_walk_without_end_is_cut_off_and_says_so() -> None:
 
 
 def test_recursion_of_the_script_ends() -> None:
-    seen = walked("def f(n):\n    return f(n - 1) if n else 0\nf(5000)\n" + EVALUATE)
+    seen = walked("def f(x, n):\n    return f(x, n - 1) if n else x\nf(val, 5000)\n" + EVALUATE)
     assert orders(seen) == set()
     assert any("nested too deeply" in reason for reason in seen.problems)
+
+
+def test_recursion_over_numbers_hides_nothing() -> None:
+    assert not walked("def f(n):\n    return f(n - 1) if n else 0\nf(5000)\n" + EVALUATE).problems

@@ -90,12 +90,17 @@ def loaded(m: Machine, args: Arguments, line: int) -> Value:
 
 
 def artifact(m: Machine, source: Value | None) -> int:
-    """What a file that is no data shard holds: what the script has written to a path that may be the same."""
+    """What a file that is no data shard holds: what the script has written to a path that may be the same.
+
+    Where it has written to none, another program made the file, from anything that was written.
+    """
     path = _path(source)
+    if path == BUFFER:
+        return m.labels.bit(Artifact(""))
     labels = m.labels.bit(Artifact(path if path != UNKNOWN_PATH else ""))
-    for saved_to, content in m.files.items():
-        if _may_be(path, saved_to):
-            labels |= content
+    written = [content for saved_to, content in m.files.items() if _may_be(path, saved_to)] or m.files.values()
+    for content in written:
+        labels |= content
     return labels
 
 
