@@ -209,7 +209,7 @@ def _call_network(m: Machine, network: Network, args: Arguments, line: int) -> V
 def _activations(m: Machine, tokens: int) -> int:
     labels = 0
     for token in m.labels.of(tokens, Token):
-        labels |= m.labels.bit(Activation(*token))
+        labels |= m.labels.bit(Activation(*token[:4]))
     return labels
 
 

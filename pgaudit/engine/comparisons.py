@@ -60,6 +60,8 @@ def _against_positive(op: str, right: Value) -> bool | None:
 
 
 def _identity(op: str, left: Value, right: Value) -> bool | None:
+    if isinstance(left, External) and isinstance(right, External):
+        return (left.name == right.name) is (op == "is")
     if isinstance(left, Const) and not isinstance(right, Const):
         left, right = right, left
     if isinstance(right, Const) and right.value is None:

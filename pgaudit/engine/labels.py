@@ -24,6 +24,8 @@ class Token(NamedTuple):
     """Stream position of the first element, where known."""
     end: Linear | None = None
     """Stream position behind the last element, where known."""
+    cap: int | None = None
+    """The whole stream was cut to so many tokens before."""
 
 
 class Activation(NamedTuple):

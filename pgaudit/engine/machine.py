@@ -28,7 +28,7 @@ from pgaudit.engine.labels import (
     Unset,
     Update,
 )
-from pgaudit.engine.linear import Linear
+from pgaudit.engine.linear import ZERO, Linear, distance
 from pgaudit.engine.values import (
     Const,
     Data,
@@ -272,6 +272,8 @@ class Machine:
                     continue
                 stop = _shift(label.start, end) if end is not None else label.end
                 moved = label._replace(tags=label.tags | more, start=_shift(label.start, start), end=stop)
+                if isinstance(moved, Token) and not moved.tags and (kept := distance(start or ZERO, end)) is not None:
+                    moved = moved._replace(cap=min(kept, moved.cap or kept))
                 narrowed |= self.labels.bit(moved)
             for score in self.labels.of(labels, Score):
                 narrowed |= self.labels.bit(

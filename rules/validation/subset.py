@@ -1,8 +1,8 @@
 """The claimed score covers only part of the validation text.
 
 ## What it flags
-A claimed evaluation whose token count and ratio of tokens to bytes show that it covers clearly less than the 151,080,891 bytes
-of the validation text: the first 10,000 documents, a capped number of tokens, one shard of a build of one's own.
+A claimed evaluation that covers clearly less than the 151,080,891 bytes of the validation text, by the token count and the ratio of
+tokens to bytes in its log, or by a cut in the script: the first 10,000 documents, a capped number of tokens.
 
 ## Why it is illegal
 Records are compared on all of the first 50,000 documents. A part of them is another text, easier or harder by more than the steps
@@ -10,10 +10,11 @@ between records. Small runs that are submitted outside the record track and show
 
 ## How it decides
 `bytes = val_tokens * val_loss / (ln 2 * val_bpb)` of the evaluation whose bpb submission.json claims. Below 90 % it is a part of the
-text; between that and 98 % a tokenizer or a preparation of one's own may have lost some of it, and a person has to look.
+text; between that and 98 % a tokenizer or a preparation of one's own may have lost some of it, and a person has to look. Where no
+log tells, the script does: it is walked under the effective configuration, and tokens know whether their stream was cut.
 
 ## Known limits
-Logs without a token count, or that print bpb without loss. A log that counts the tokens of the whole split and scores a part of them.
+A loop that ends early over a stream that is whole. A cut at a number that only the run knows.
 
 ## How to fix
 Score all of `fineweb_val_*`; the official loader drops less than one sequence at its end.
@@ -22,10 +23,14 @@ Score all of `fineweb_val_*`; the official loader drops less than one sequence a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
+from pgaudit.engine.queries import capped
 from pgaudit.evidence.denominator import FIRST_RELEASE_TOKENS, OFFICIAL_BYTES, Evaluation, claimed, evaluations
 from pgaudit.evidence.evidence import Evidence
-from pgaudit.finding import Confidence, Finding, Severity, Step
+from pgaudit.evidence.run import Run
+from pgaudit.finding import Confidence, Finding, Gap, Severity, Step
+from pgaudit.judging import Hit, judge
 from pgaudit.rule import Rule, Ruling, Strength
 
 RULE = Rule.declare(
@@ -55,26 +60,53 @@ PART = 0.90
 """Less than this part of the bytes is another text, whatever the tokenizer."""
 WHOLE = 0.98
 """More than this part is the whole: tails are dropped, and preparations differ in a few documents."""
+FEWEST_TOKENS = 30_000_000
+"""No tokenizer in use packs the validation text into fewer: 16,384 pieces leave 37 million."""
 
 
-def check(evidence: Evidence) -> Iterator[Finding]:
-    """Compare the bytes of the claimed evaluation with those of the validation text."""
+def check(evidence: Evidence) -> Iterator[Finding | Gap]:
+    """Compare the bytes of the claimed evaluation with those of the validation text, or look for a cut in the script."""
     scores = evidence.claimed_scores
     found = [pair for log in evidence.logs for pair in evaluations(log) if claimed(pair, scores)]
-    parts = [pair for pair in found if pair.bytes and pair.split != FIRST_RELEASE_TOKENS]
-    smallest = min(parts, key=lambda pair: pair.bytes or 0, default=None)
-    if smallest is not None and smallest.bytes and smallest.bytes < OFFICIAL_BYTES * WHOLE:
-        decided = bool(scores) and evidence.submission.track == "record" and smallest.bytes < OFFICIAL_BYTES * PART
-        yield _finding(smallest, smallest.bytes, decided)
+    counted = [pair for pair in found if pair.bytes and pair.split != FIRST_RELEASE_TOKENS]
+    smallest = min(counted, key=lambda pair: pair.bytes or 0, default=None)
+    if smallest is None or not smallest.bytes:
+        yield from judge(RULE, evidence, partial(_cut, evidence))
+    elif smallest.bytes < OFFICIAL_BYTES * WHOLE:
+        decided = bool(scores) and _is_record(evidence) and smallest.bytes < OFFICIAL_BYTES * PART
+        yield _counted(smallest, smallest.bytes, decided)
 
 
-def _finding(pair: Evaluation, covered: int, decided: bool) -> Finding:
-    counted = (Step(pair.tokens.location, f"{pair.tokens.value:,} validation tokens"),) if pair.tokens else ()
+def _is_record(evidence: Evidence) -> bool:
+    return evidence.submission.track == "record"
+
+
+def _cut(evidence: Evidence, run: Run) -> Iterator[Hit]:
+    found = capped(run.walk, run.score) if run.score else None
+    if found is None or run.score is None or found[1] >= FEWEST_TOKENS:
+        return
+    score, tokens = found
+    steps = (
+        *run.entered(score.place),
+        run.step(score, f"no more than the first {tokens:,} tokens of the stream are scored here"),
+        run.step(run.score, "the score is printed here"),
+    )
+    yield Hit(
+        f"the score is taken on the first {tokens:,} tokens of the validation text",
+        run.at(score.place.spot),
+        steps,
+        Confidence.MEDIUM if _is_record(evidence) else Confidence.LOW,
+        {"tokens": tokens},
+    )
+
+
+def _counted(pair: Evaluation, covered: int, decided: bool) -> Finding:
+    tokens = (Step(pair.tokens.location, f"{pair.tokens.value:,} validation tokens"),) if pair.tokens else ()
     ratio = Step(pair.metric.location, f"{pair.tokens_per_byte:.5f} tokens per byte, {covered:,} bytes")
     return RULE.finding(
         f"the evaluation covers {covered:,} bytes of the {OFFICIAL_BYTES:,} that the validation text has",
         pair.metric.location,
-        steps=(*counted, ratio),
+        steps=(*tokens, ratio),
         severity=Severity.ERROR if decided else Severity.WARNING,
         confidence=Confidence.HIGH if decided else Confidence.MEDIUM,
         facts={

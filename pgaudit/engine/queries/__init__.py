@@ -11,6 +11,7 @@ from pgaudit.engine.queries.choices import (
     target_gates,
     unscored_parts,
 )
+from pgaudit.engine.queries.coverage import capped
 from pgaudit.engine.queries.order import (
     Order,
     StateBeforeScore,
@@ -43,6 +44,7 @@ __all__ = [
     "TargetInKey",
     "UnscoredPart",
     "calibrated_on_training",
+    "capped",
     "choices",
     "decided_at",
     "kept_weights",
