@@ -122,6 +122,18 @@ class Evidence:
         return next(iter(claimed or stated or finished or self.logs), None)
 
     @cached_property
+    def claimed_logs(self) -> tuple[Log, ...]:
+        """The logs of the claimed runs: those that show a claimed score, or whose mean it is; all that finished where none does."""
+        shown = [log for log in self.logs if _score_lines(log, self.claimed_scores)]
+        averaged = [log for log in self.logs if log.path in self._averaged]
+        return tuple(shown or averaged or [log for log in self.logs if log.final])
+
+    def claimed_metrics(self, log: Log) -> tuple[Metric, ...]:
+        """The lines of a log that print a claimed score, or else the score that it ends with."""
+        found = tuple(metric for metric in log.metrics if _prints(metric, self.claimed_scores, SCORE_TOLERANCE))
+        return found or ((log.final,) if log.final else ())
+
+    @cached_property
     def scored_log_lines(self) -> tuple[str, ...]:
         """The text of that log; read again only when a finding has to be held against it."""
         log = self.scored_log

@@ -37,6 +37,7 @@ _TIMING = re.compile(
     rf"\b(\w*(?:time|elapsed|seconds|_ms))\s*[:=]\s*({_NUMBER})\s*(ms|s|m|h|min|sec|seconds)?(?![\w.])"
 )
 _UNITS = {"ms": 0.001, "m": 60.0, "min": 60.0, "h": 3600.0}
+_TRAIN_TIMES = frozenset({"train_time", "training_time", "total_train_time", "train_seconds", "training_seconds"})
 _TOTAL = re.compile(
     rf"^(.*?(?:total[ _](?:\w+[ _])?submission|total_artifact_bytes|final_submission_bytes)[^:=]{{0,80}})[:=]\s*{_COUNT}\s*(?:bytes|B)?(?![\w.])",
     re.IGNORECASE,
@@ -165,6 +166,16 @@ class Log:
         """The last whole score, one taken after training if there is any."""
         whole = [metric for metric in self.metrics if metric.val_bpb and not metric.partial]
         return next((m for m in reversed(whole) if m.step is None), whole[-1] if whole else None)
+
+    @property
+    def train_time(self) -> Timing | None:
+        """The training time that the run ended with."""
+        return next((timing for timing in reversed(self.timings) if timing.name.removesuffix("_ms") in _TRAIN_TIMES), None)
+
+    @property
+    def eval_times(self) -> tuple[Timing, ...]:
+        """Every timed stage of evaluation."""
+        return tuple(timing for timing in self.timings if "eval" in timing.name and timing.seconds > 0)
 
     @property
     def totals(self) -> tuple[LoggedSize, ...]:
