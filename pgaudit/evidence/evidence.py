@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatch
 from functools import cached_property
 from itertools import islice
-from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
 from pgaudit.evidence.claims import Claims, read_claims
@@ -18,6 +17,7 @@ from pgaudit.evidence.numbers import number
 from pgaudit.evidence.readme import Command, Copied, Readme, read_copies, read_readme, read_run_script
 from pgaudit.evidence.scripts import main_script, python_files
 from pgaudit.evidence.sizes import Sizes, measure
+from pgaudit.evidence.support import SCORE_TOLERANCE, averaged, prints
 from pgaudit.finding import Gap, Location
 from pgaudit.policy import Edition
 from pgaudit.source.script import Layer, Script
@@ -31,8 +31,6 @@ T = TypeVar("T")
 MOST_CONFIGURATIONS = 4
 """Commands of a script that are tried until its print of the score is reached."""
 FOREIGN = (".c", ".cc", ".cpp", ".cxx", ".cu")
-SCORE_TOLERANCE = 6e-5
-"""Bits per byte: claims are rounded to four decimals or more."""
 ANOTHER_SCORE = 0.02
 """Bits per byte: seeds of one configuration differ by less."""
 
@@ -125,12 +123,12 @@ class Evidence:
     def claimed_logs(self) -> tuple[Log, ...]:
         """The logs of the claimed runs: those that show a claimed score, or whose mean it is; all that finished where none does."""
         shown = [log for log in self.logs if _score_lines(log, self.claimed_scores)]
-        averaged = [log for log in self.logs if log.path in self._averaged]
-        return tuple(shown or averaged or [log for log in self.logs if log.final])
+        parts = [log for log in self.logs if log.path in self._averaged]
+        return tuple(shown or parts or [log for log in self.logs if log.final])
 
     def claimed_metrics(self, log: Log) -> tuple[Metric, ...]:
         """The lines of a log that print a claimed score, or else the score that it ends with."""
-        found = tuple(metric for metric in log.metrics if _prints(metric, self.claimed_scores, SCORE_TOLERANCE))
+        found = tuple(metric for metric in log.metrics if prints(metric, self.claimed_scores))
         return found or ((log.final,) if log.final else ())
 
     @cached_property
@@ -175,24 +173,15 @@ class Evidence:
         log = self.scored_log
         if log is None:
             return ()
-        averaged = self._averaged.get(log.path)
-        return _score_lines(log, self.claimed_scores) or ((averaged,) if averaged else _last_score_lines(log))
+        part = self._averaged.get(log.path)
+        return _score_lines(log, self.claimed_scores) or ((part.location.text,) if part else _last_score_lines(log))
 
     @cached_property
-    def _averaged(self) -> dict[str, str]:
-        """Log path to the line that prints one of the scores whose mean over the logs is the claimed score."""
+    def _averaged(self) -> dict[str, Metric]:
+        """Log path to the line with one of the scores whose mean over the logs is the claimed score."""
         claim = self.claims.get("val_bpb") if self.claims else None
         claimed = number(claim.value) if claim else None
-        stages: dict[str, dict[str, Metric]] = {}
-        for log in self.logs:
-            for metric in log.metrics:
-                if metric.val_bpb and not metric.partial and metric.step is None:
-                    stages.setdefault(metric.stage, {})[log.path] = metric
-        for found in stages.values():
-            values = {metric.val_bpb.value for metric in found.values() if metric.val_bpb}  # one log may be there twice
-            if claimed is not None and len(values) > 1 and abs(fmean(values) - claimed) <= SCORE_TOLERANCE:
-                return {path: metric.location.text for path, metric in found.items()}
-        return {}
+        return averaged(self.logs, claimed) if claimed is not None else {}
 
     def _run(
         self, script: Script, configuration: Configuration, shown: Log | None = None, titles: Sequence[Title] = ()
@@ -278,18 +267,13 @@ def _score_lines(log: Log, claimed: tuple[float, ...]) -> tuple[str, ...]:
 
     Running values of an evaluation count where nothing else prints it and the log ends with quite another score.
     """
-    printed = [metric for metric in log.metrics if _prints(metric, claimed, SCORE_TOLERANCE)]
+    printed = [metric for metric in log.metrics if prints(metric, claimed)]
     found = [metric for metric in printed if not metric.partial]
-    if not found and log.final and not _prints(log.final, claimed, ANOTHER_SCORE):
+    if not found and log.final and not prints(log.final, claimed, ANOTHER_SCORE):
         found = printed
     if log.final and log.final.step is None and all(metric.step is not None for metric in found):
         return ()  # a score taken in training is not the one that the run ended with
     return tuple(metric.location.text for metric in found)
-
-
-def _prints(metric: Metric, scores: tuple[float, ...], tolerance: float) -> bool:
-    bpb = metric.val_bpb
-    return bpb is not None and any(abs(bpb.value - score) <= tolerance for score in scores)
 
 
 def _last_score_lines(log: Log) -> tuple[str, ...]:

@@ -64,7 +64,9 @@ _SOURCE_ENDS = re.compile(
     r"={20,}\s*$|Running (?:Python|PyTorch)|(?:val_bpb:enabled|warmup_step:|step:\d|world_size[:=]|train_loader:|model_params:)"
     r"|[\w ]*\bval_(?:loss|bpb)\s*[:=]\s*\d"
 )
-_PRINTED = re.compile(rb"\b(?:val|train)_(?:loss|bpb)\s*[:=]\s*\d|\bbpb\s*[:=]\s*\d", re.IGNORECASE)
+_PRINTED = re.compile(
+    rb"\b(?:val|train)_(?:loss|bpb)\s*[:=]\s*\d|\bbpb\s*[:=]\s*\d|^Traceback \(most", re.IGNORECASE | re.MULTILINE
+)
 _PROSE = re.compile(r"(?:requirements|readme|license|notes|citation|pr_body)", re.IGNORECASE)
 
 
@@ -170,7 +172,9 @@ class Log:
     @property
     def train_time(self) -> Timing | None:
         """The training time that the run ended with."""
-        return next((timing for timing in reversed(self.timings) if timing.name.removesuffix("_ms") in _TRAIN_TIMES), None)
+        return next(
+            (timing for timing in reversed(self.timings) if timing.name.removesuffix("_ms") in _TRAIN_TIMES), None
+        )
 
     @property
     def eval_times(self) -> tuple[Timing, ...]:
@@ -184,7 +188,7 @@ class Log:
 
 
 def is_log(file: File) -> bool:
-    """Whether a file is a training or evaluation log: ``*.log`` and ``*.out`` by name, ``*.txt`` if it prints losses."""
+    """Whether a file is a training or evaluation log: ``*.log`` and ``*.out`` by name, ``*.txt`` if it prints losses or a traceback."""
     suffix = file.name.lower().rpartition(".")[2]
     if suffix in ("log", "out"):
         return True

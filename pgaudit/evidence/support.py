@@ -1,0 +1,48 @@
+"""Which log lines stand behind a claimed score: one that prints it, or several whose mean it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+from statistics import fmean
+
+from pgaudit.evidence.logs import Log, Metric
+
+SCORE_TOLERANCE = 6e-5
+"""Bits per byte: claims are rounded to four decimals or more."""
+MOST_LOGS = 8
+"""Means over some of more logs than this are not tried."""
+
+
+def prints(metric: Metric, scores: Iterable[float], tolerance: float = SCORE_TOLERANCE) -> bool:
+    """Does a line print one of the scores?"""
+    bpb = metric.val_bpb
+    return bpb is not None and any(abs(bpb.value - score) <= tolerance for score in scores)
+
+
+def averaged(logs: Iterable[Log], score: float, tolerance: float = SCORE_TOLERANCE) -> dict[str, Metric]:
+    """Log path to the line of one stage, for the logs whose mean at that stage is the score; all of them before some."""
+    for metrics in _stages(logs):
+        values = {path: metric.val_bpb.value for path, metric in metrics.items() if metric.val_bpb}
+        for chosen in _subsets(sorted(values)):
+            distinct = {values[path] for path in chosen}  # one log may be there twice
+            if len(distinct) > 1 and abs(fmean(distinct) - score) <= tolerance:
+                return {path: metrics[path] for path in chosen}
+    return {}
+
+
+def _stages(logs: Iterable[Log]) -> Iterator[dict[str, Metric]]:
+    """For each stage of evaluation after training, the last line of every log that has it."""
+    stages: dict[str, dict[str, Metric]] = {}
+    for log in logs:
+        for metric in log.metrics:
+            if metric.val_bpb and not metric.partial and metric.step is None:
+                stages.setdefault(metric.stage, {})[log.path] = metric
+    return iter(stages.values())
+
+
+def _subsets(paths: list[str]) -> Iterator[tuple[str, ...]]:
+    yield tuple(paths)
+    if len(paths) <= MOST_LOGS:
+        for size in range(len(paths) - 1, 1, -1):
+            yield from combinations(paths, size)

@@ -1,0 +1,125 @@
+"""The claimed score was taken before the model was exported.
+
+## What it flags
+A claimed val_bpb that is printed at the end of training, before the model is serialised, where the same log scores the exported
+model afterwards and comes to a worse value.
+
+## Why it is illegal
+The score is that of the artifact: the code and the weights that fit into 16 MB. The weights in training have full precision and do
+not fit.
+
+## How it decides
+The claimed score is printed by the last validation of the training loop, or between it and the first line that states the size of
+the export, and by no evaluation after that line; the first of those is worse by more than rounding. Where submission.json states
+that value as well, the reader is told and it is for a person to decide.
+
+## Known limits
+Logs that print no size. What the script loads again after the export is `artifact/kept-weights`.
+
+## How to fix
+Claim the score of the round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pgaudit.evidence.claims import Claims
+from pgaudit.evidence.evidence import Evidence
+from pgaudit.evidence.logs import Log, Metric
+from pgaudit.evidence.support import prints
+from pgaudit.finding import Confidence, Finding, Severity, Step
+from pgaudit.rule import Rule, Ruling, Strength
+
+RULE = Rule.declare(
+    __file__,
+    __doc__,
+    mechanism="score-not-artifact",
+    leads_to="illegal",
+    rulings=(
+        Ruling(
+            Strength.README,
+            "0hq",
+            "2026-03-18",
+            "README",
+            "The artifact is the code and the compressed model that the score is computed with.",
+        ),
+    ),
+)
+
+LEAST_LOSS = 0.001
+"""Bits per byte that export costs at least, to be told from rounding and from another seed."""
+
+
+def check(evidence: Evidence) -> Iterator[Finding]:
+    """Look for a claimed score that is printed only before the export."""
+    claims = evidence.claims
+    claim = claims.get("val_bpb") if claims else None
+    scores = evidence.claimed_scores
+    if (
+        claims is None
+        or claim is None
+        or any(prints(metric, scores) for log in evidence.logs for metric in _after(log))
+    ):
+        return
+    for log in evidence.logs:
+        claimed = next((metric for metric in _at_the_end_of_training(log) if prints(metric, scores)), None)
+        exported = next(iter(_after(log)), None)
+        if claimed and exported and _value(exported) > _value(claimed) + LEAST_LOSS:
+            disclosed = _states(claims, exported)
+            yield RULE.finding(
+                f"the claimed {_value(claimed):g} is of the weights in training; the exported model scores {_value(exported):g}",
+                claim.location,
+                steps=(
+                    Step(claimed.location, "the claimed score, before the export"),
+                    Step(exported.location, "the score of the model that was exported"),
+                ),
+                severity=Severity.WARNING if disclosed else Severity.ERROR,
+                confidence=Confidence.MEDIUM,
+                facts={"claimed": _value(claimed), "exported": _value(exported)},
+            )
+            return
+
+
+def _export(log: Log) -> int | None:
+    """The first line after training that states the size of what was exported."""
+    last_step = max((metric.location.line or 0 for metric in log.metrics if metric.step is not None), default=0)
+    lines = (size.location.line or 0 for size in log.sizes if size.kind != "code")
+    return min((line for line in lines if line > last_step), default=None)
+
+
+def _after(log: Log) -> list[Metric]:
+    """The whole scores after the export."""
+    export = _export(log)
+    return [
+        metric
+        for metric in log.metrics
+        if export
+        and metric.val_bpb
+        and not metric.partial
+        and metric.step is None
+        and (metric.location.line or 0) > export
+    ]
+
+
+def _at_the_end_of_training(log: Log) -> list[Metric]:
+    """The last validation in training, and the scores between it and the export."""
+    export = _export(log)
+    whole = [m for m in log.metrics if m.val_bpb and not m.partial and export and (m.location.line or 0) < export]
+    first = max((index for index, metric in enumerate(whole) if metric.step is not None), default=0)
+    return whole[first:]
+
+
+def _value(metric: Metric) -> float:
+    return metric.val_bpb.value if metric.val_bpb else 0.0
+
+
+def _states(claims: Claims, final: Metric) -> bool:
+    """Does submission.json state the score of the exported model anywhere?"""
+    pending = [claims.document]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, float) and prints(final, [part], 2 * 10.0**-4):
+            return True
+        pending.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
+    return False
