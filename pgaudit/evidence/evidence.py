@@ -132,10 +132,19 @@ class Evidence:
         return found or ((log.final,) if log.final else ())
 
     @cached_property
+    def texts(self) -> tuple[Layer, ...]:
+        """Every text of every Python file: as shipped, unpacked, and the modules that it brings."""
+        texts = (layer for script in self.scripts for layer in (*script.layers, *script.modules.values()))
+        return tuple({layer.text: layer for layer in texts}.values())
+
+    @cached_property
     def scored_log_lines(self) -> tuple[str, ...]:
         """The text of that log; read again only when a finding has to be held against it."""
-        log = self.scored_log
-        return self._read(log_lines, self.submission.files[log.path]) or () if log else ()
+        return self.lines_of(self.scored_log) if self.scored_log else ()
+
+    def lines_of(self, log: Log) -> tuple[str, ...]:
+        """The lines of a log, read again."""
+        return self._read(log_lines, self.submission.files[log.path]) or ()
 
     @cached_property
     def run(self) -> Run | None:

@@ -7,9 +7,12 @@ from itertools import combinations
 from statistics import fmean
 
 from pgaudit.evidence.logs import Log, Metric
+from pgaudit.evidence.numbers import Figure
 
 SCORE_TOLERANCE = 6e-5
 """Bits per byte: claims are rounded to four decimals or more."""
+LEAST_ERROR = 1e-6
+"""Bits per byte that rounding of the printed values may shift a mean."""
 MOST_LOGS = 8
 """Means over some of more logs than this are not tried."""
 
@@ -20,12 +23,17 @@ def prints(metric: Metric, scores: Iterable[float], tolerance: float = SCORE_TOL
     return bpb is not None and any(abs(bpb.value - score) <= tolerance for score in scores)
 
 
-def averaged(logs: Iterable[Log], score: float, tolerance: float = SCORE_TOLERANCE) -> dict[str, Metric]:
-    """Log path to the line of one stage, for the logs whose mean at that stage is the score; all of them before some."""
+def averaged(logs: Iterable[Log], score: float) -> dict[str, Metric]:
+    """Log path to the line of one stage, for the logs whose mean at that stage is the score; all of them before some.
+
+    A mean over some of the logs has to agree to the last digit of the claim: there are many, and one is soon near anything.
+    """
+    exact = max(Figure.read(repr(score)).error, LEAST_ERROR)
     for metrics in _stages(logs):
         values = {path: metric.val_bpb.value for path, metric in metrics.items() if metric.val_bpb}
         for chosen in _subsets(sorted(values)):
             distinct = {values[path] for path in chosen}  # one log may be there twice
+            tolerance = max(exact, SCORE_TOLERANCE) if len(chosen) == len(values) else exact
             if len(distinct) > 1 and abs(fmean(distinct) - score) <= tolerance:
                 return {path: metrics[path] for path in chosen}
     return {}

@@ -27,7 +27,8 @@ from collections.abc import Iterator
 from pgaudit.evidence.claims import Claims
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.logs import Log, Metric
-from pgaudit.evidence.support import prints
+from pgaudit.evidence.numbers import number
+from pgaudit.evidence.support import averaged, prints
 from pgaudit.finding import Confidence, Finding, Severity, Step
 from pgaudit.rule import Rule, Ruling, Strength
 
@@ -55,28 +56,28 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     """Look for a claimed score that is printed only before the export."""
     claims = evidence.claims
     claim = claims.get("val_bpb") if claims else None
-    scores = evidence.claimed_scores
-    if (
-        claims is None
-        or claim is None
-        or any(prints(metric, scores) for log in evidence.logs for metric in _after(log))
-    ):
+    score = number(claim.value) if claim else None
+    if claims is None or claim is None or not score:
+        return
+    parts = averaged(evidence.logs, score)
+    if any(prints(metric, [score]) or metric in parts.values() for log in evidence.logs for metric in _after(log)):
         return
     for log in evidence.logs:
-        claimed = next((metric for metric in _at_the_end_of_training(log) if prints(metric, scores)), None)
+        at_the_end = _at_the_end_of_training(log)
+        claimed = next((m for m in at_the_end if prints(m, [score]) or m in parts.values()), None)
         exported = next(iter(_after(log)), None)
         if claimed and exported and _value(exported) > _value(claimed) + LEAST_LOSS:
             disclosed = _states(claims, exported)
             yield RULE.finding(
-                f"the claimed {_value(claimed):g} is of the weights in training; the exported model scores {_value(exported):g}",
+                f"the claimed {score:g} is of the weights in training; the exported model scores {_value(exported):g}",
                 claim.location,
                 steps=(
-                    Step(claimed.location, "the claimed score, before the export"),
+                    Step(claimed.location, "the claimed score, or a part of its mean, before the export"),
                     Step(exported.location, "the score of the model that was exported"),
                 ),
                 severity=Severity.WARNING if disclosed else Severity.ERROR,
                 confidence=Confidence.MEDIUM,
-                facts={"claimed": _value(claimed), "exported": _value(exported)},
+                facts={"claimed": score, "before_export": _value(claimed), "exported": _value(exported)},
             )
             return
 

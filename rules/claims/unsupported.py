@@ -9,8 +9,8 @@ A submission includes the logs of its runs, so that its score can be checked. Ro
 
 ## How it decides
 Every line that prints a score counts, of every stage, and every mean of one stage over some of the logs, with room for rounding.
-An error needs a claim that is better than all that the logs end with by more than rounding; a claim that is worse harms nobody and is
-a note.
+An error needs a claim that is better than all that the logs end with by more than rounding, or logs that end with an exception; a
+claim that is worse harms nobody and is a note, as are logs that only sum up.
 
 ## Known limits
 A score whose log was not shipped, of several runs of which others were. Whether the log belongs to the script is another rule.
@@ -25,7 +25,7 @@ from collections.abc import Iterator
 
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.logs import Metric
-from pgaudit.evidence.numbers import number
+from pgaudit.evidence.numbers import Figure, number
 from pgaudit.evidence.support import SCORE_TOLERANCE, averaged, prints
 from pgaudit.finding import Finding, Location, Severity, Step
 from pgaudit.rule import Rule, Ruling, Strength
@@ -64,16 +64,10 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     if not finals:
         yield _without_score(evidence, claim.location)
         return
-    tolerance = max(SCORE_TOLERANCE, _half_digit(str(claim.value)))
+    tolerance = max(SCORE_TOLERANCE, Figure.read(repr(score)).error)
     shown = any(prints(metric, [score], tolerance) for log in logs for metric in log.metrics)
-    if not shown and not averaged(logs, score, tolerance):
+    if not shown and not averaged(logs, score):
         yield _another(score, finals, claim.location)
-
-
-def _half_digit(text: str) -> float:
-    """Half of the last digit of a number as it is written."""
-    digits = len(text.partition(".")[2])
-    return 0.51 * 10.0**-digits
 
 
 def _without_score(evidence: Evidence, claim: Location) -> Finding:
@@ -83,7 +77,7 @@ def _without_score(evidence: Evidence, claim: Location) -> Finding:
         f"no log comes to a validation score{ends}",
         claim,
         steps=tuple(Step(place, "the run fails here") for place in failed[:3]),
-        severity=Severity.ERROR if failed else Severity.WARNING,
+        severity=Severity.ERROR if failed else Severity.NOTE,
     )
 
 

@@ -23,14 +23,12 @@ Score all of `fineweb_val_*`; the official loader drops less than one sequence a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from pgaudit.engine.queries import capped
 from pgaudit.evidence.denominator import FIRST_RELEASE_TOKENS, OFFICIAL_BYTES, Evaluation, claimed, evaluations
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.run import Run
-from pgaudit.finding import Confidence, Finding, Gap, Severity, Step
-from pgaudit.judging import Hit, judge
+from pgaudit.finding import Confidence, Finding, Severity, Step
 from pgaudit.rule import Rule, Ruling, Strength
 
 RULE = Rule.declare(
@@ -64,14 +62,14 @@ FEWEST_TOKENS = 30_000_000
 """No tokenizer in use packs the validation text into fewer: 16,384 pieces leave 37 million."""
 
 
-def check(evidence: Evidence) -> Iterator[Finding | Gap]:
+def check(evidence: Evidence) -> Iterator[Finding]:
     """Compare the bytes of the claimed evaluation with those of the validation text, or look for a cut in the script."""
     scores = evidence.claimed_scores
     found = [pair for log in evidence.logs for pair in evaluations(log) if claimed(pair, scores)]
     counted = [pair for pair in found if pair.bytes and pair.split != FIRST_RELEASE_TOKENS]
     smallest = min(counted, key=lambda pair: pair.bytes or 0, default=None)
     if smallest is None or not smallest.bytes:
-        yield from judge(RULE, evidence, partial(_cut, evidence))
+        yield from _cut(evidence, evidence.run)
     elif smallest.bytes < OFFICIAL_BYTES * WHOLE:
         decided = bool(scores) and _is_record(evidence) and smallest.bytes < OFFICIAL_BYTES * PART
         yield _counted(smallest, smallest.bytes, decided)
@@ -81,22 +79,23 @@ def _is_record(evidence: Evidence) -> bool:
     return evidence.submission.track == "record"
 
 
-def _cut(evidence: Evidence, run: Run) -> Iterator[Hit]:
-    found = capped(run.walk, run.score) if run.score else None
-    if found is None or run.score is None or found[1] >= FEWEST_TOKENS:
+def _cut(evidence: Evidence, run: Run | None) -> Iterator[Finding]:
+    """A cut that the run makes; one that its settings leave out is none, whatever the script's own default."""
+    found = capped(run.walk, run.score) if run and run.score else None
+    if run is None or run.score is None or found is None or found[1] >= FEWEST_TOKENS:
         return
     score, tokens = found
-    steps = (
-        *run.entered(score.place),
-        run.step(score, f"no more than the first {tokens:,} tokens of the stream are scored here"),
-        run.step(run.score, "the score is printed here"),
-    )
-    yield Hit(
+    yield RULE.finding(
         f"the score is taken on the first {tokens:,} tokens of the validation text",
         run.at(score.place.spot),
-        steps,
-        Confidence.MEDIUM if _is_record(evidence) else Confidence.LOW,
-        {"tokens": tokens},
+        steps=(
+            *run.entered(score.place),
+            run.step(score, f"no more than the first {tokens:,} tokens of the stream are scored here"),
+            run.step(run.score, "the score is printed here"),
+        ),
+        severity=Severity.ERROR if _is_record(evidence) else Severity.WARNING,
+        confidence=Confidence.MEDIUM,
+        facts={"tokens": tokens},
     )
 
 

@@ -1,0 +1,121 @@
+"""The log is that of another script.
+
+## What it flags
+A log of the claimed runs that prints its own source, where that is another program than every script that is shipped; or that states
+a code size which no shipped script has, packed or unpacked.
+
+## Why it is not allowed
+A log is the evidence for what the shipped script scores. Rows whose log came from another script could not be reproduced and were
+asked for the right one.
+
+## How it decides
+Source texts are compared by their distinct lines without indentation and comments, against every layer of every shipped script;
+below 92 % in common they are two programs (settings that were changed between seeds leave more than 95 %). A stated code size has to
+lie within 8 % of a script, of its unpacked text or of all Python files together; far smaller ones are sizes after packing.
+
+## Known limits
+Logs that print neither source nor code size. A script that was cleaned up more than a little after the run.
+
+## How to fix
+Ship the script that made the log, or the log that the script makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pgaudit.evidence.evidence import Evidence
+from pgaudit.evidence.logs import Log, LoggedSize
+from pgaudit.evidence.provenance import definitions, logged_source, nearest
+from pgaudit.finding import Finding, Location, Step
+from pgaudit.rule import Rule, Ruling, Strength
+
+RULE = Rule.declare(
+    __file__,
+    __doc__,
+    mechanism="log-mismatch",
+    leads_to="defect",
+    rulings=(
+        Ruling(
+            Strength.README,
+            "0hq",
+            "2026-03-18",
+            "README",
+            "A submission holds the train log that the script produced, and a script that runs.",
+        ),
+        Ruling(
+            Strength.MAINTAINER,
+            "cocohearts",
+            "2026-05-04",
+            "#86",
+            "The only log is of an older run of another script; the claim could not be reproduced.",
+        ),
+    ),
+)
+
+SAME_PROGRAM = 0.92
+"""Of the distinct lines: the least that a run and its shipped script have in common is 95 %."""
+SAME_SIZE = 0.08
+"""Scripts that were tidied up after the run differ by up to 4 %."""
+PACKED = 0.6
+"""Sizes below this part of the text are of a packed form."""
+MOST_NAMES = 4
+
+
+def check(evidence: Evidence) -> Iterator[Finding]:
+    """Compare what the logs say of their script with what is shipped."""
+    for log in evidence.claimed_logs:
+        finding = _other_source(evidence, log) or _other_size(evidence, log)
+        if finding:
+            yield finding
+            return
+
+
+def _other_source(evidence: Evidence, log: Log) -> Finding | None:
+    source = logged_source(log, evidence.lines_of(log)) if log.embedded else None
+    best = nearest(source.text, evidence.texts) if source else None
+    if source is None or best is None or best[1] >= SAME_PROGRAM:
+        return None
+    layer, shared = best
+    mine, theirs = definitions(layer.text), definitions(source.text)
+    place = Location(log.path, source.first, text=source.text.partition("\n")[0][:120])
+    return RULE.finding(
+        f"the source that the log prints is another program than {layer.path}: {shared:.0%} of the lines are the same",
+        place,
+        steps=(
+            Step(place, f"the log's script defines {_some(theirs - mine)}, which {layer.path} does not"),
+            Step(layer.at(1), f"it defines {_some(mine - theirs)}, which the log's script does not"),
+        ),
+        facts={"lines_in_common": round(shared, 3)},
+    )
+
+
+def _other_size(evidence: Evidence, log: Log) -> Finding | None:
+    stated = next((size for size in log.sizes if size.kind == "code" and size.bytes > 0), None)
+    if stated is None or not evidence.main:
+        return None
+    sizes = _sizes(evidence)
+    nearest_size = min(sizes, key=lambda size: abs(size - stated.bytes))
+    if abs(nearest_size - stated.bytes) <= SAME_SIZE * max(nearest_size, stated.bytes) or _is_packed(stated, sizes):
+        return None
+    return RULE.finding(
+        f"the log's script has {stated.bytes:,} bytes, and no shipped one is near that: {evidence.main.path} has {len(evidence.main.body.text.encode()):,}",
+        stated.location,
+        facts={"logged_code_bytes": stated.bytes, "shipped_code_bytes": sorted(sizes)},
+    )
+
+
+def _sizes(evidence: Evidence) -> set[int]:
+    """Bytes of every shipped text, as shipped and unpacked, and of all Python files together."""
+    files = [file.size or 0 for path, file in evidence.submission.files.items() if path.endswith(".py")]
+    return {*files, sum(files), *(len(layer.text.encode()) for layer in evidence.texts)}
+
+
+def _is_packed(stated: LoggedSize, sizes: set[int]) -> bool:
+    return any(stated.bytes < PACKED * size for size in sizes)
+
+
+def _some(names: frozenset[str]) -> str:
+    shown = sorted(names)[:MOST_NAMES]
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return (", ".join(shown) + more) if shown else "nothing"
