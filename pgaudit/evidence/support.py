@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from statistics import fmean
 
@@ -29,14 +29,21 @@ def averaged(logs: Iterable[Log], score: float) -> dict[str, Metric]:
     A mean over some of the logs has to agree to the last digit of the claim: there are many, and one is soon near anything.
     """
     exact = max(Figure.read(repr(score)).error, LEAST_ERROR)
-    for metrics in _stages(logs):
-        values = {path: metric.val_bpb.value for path, metric in metrics.items() if metric.val_bpb}
-        for chosen in _subsets(sorted(values)):
-            distinct = {values[path] for path in chosen}  # one log may be there twice
-            tolerance = max(exact, SCORE_TOLERANCE) if len(chosen) == len(values) else exact
-            if len(distinct) > 1 and abs(fmean(distinct) - score) <= tolerance:
-                return {path: metrics[path] for path in chosen}
+    stages = list(_stages(logs))
+    for metrics in stages:
+        if _mean_is(metrics, score, max(exact, SCORE_TOLERANCE)):
+            return metrics
+    for metrics in stages:
+        for chosen in _parts(sorted(metrics)):
+            part = {path: metrics[path] for path in chosen}
+            if _mean_is(part, score, exact):
+                return part
     return {}
+
+
+def _mean_is(metrics: Mapping[str, Metric], score: float, tolerance: float) -> bool:
+    distinct = {metric.val_bpb.value for metric in metrics.values() if metric.val_bpb}  # one log may be there twice
+    return len(distinct) > 1 and abs(fmean(distinct) - score) <= tolerance
 
 
 def _stages(logs: Iterable[Log]) -> Iterator[dict[str, Metric]]:
@@ -49,8 +56,8 @@ def _stages(logs: Iterable[Log]) -> Iterator[dict[str, Metric]]:
     return iter(stages.values())
 
 
-def _subsets(paths: list[str]) -> Iterator[tuple[str, ...]]:
-    yield tuple(paths)
+def _parts(paths: list[str]) -> Iterator[tuple[str, ...]]:
+    """Some of the logs, but not all, and more than one."""
     if len(paths) <= MOST_LOGS:
         for size in range(len(paths) - 1, 1, -1):
             yield from combinations(paths, size)

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from pgaudit.evidence.claims import Claims
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.logs import Log, Metric
-from pgaudit.evidence.numbers import number
+from pgaudit.evidence.numbers import Figure, number
 from pgaudit.evidence.support import averaged, prints
 from pgaudit.finding import Confidence, Finding, Severity, Step
 from pgaudit.rule import Rule, Ruling, Strength
@@ -64,7 +64,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         return
     for log in evidence.logs:
         at_the_end = _at_the_end_of_training(log)
-        claimed = next((m for m in at_the_end if prints(m, [score]) or m in parts.values()), None)
+        claimed = next((m for m in at_the_end if _is_source(m, score) or m in parts.values()), None)
         exported = next(iter(_after(log)), None)
         if claimed and exported and _value(exported) > _value(claimed) + LEAST_LOSS:
             disclosed = _states(claims, exported)
@@ -80,6 +80,12 @@ def check(evidence: Evidence) -> Iterator[Finding]:
                 facts={"claimed": score, "before_export": _value(claimed), "exported": _value(exported)},
             )
             return
+
+
+def _is_source(metric: Metric, score: float) -> bool:
+    """Can the claim have been copied from this line? A line with fewer digits is near it by chance."""
+    digits = Figure.read(repr(score)).decimals
+    return prints(metric, [score]) and metric.val_bpb is not None and metric.val_bpb.decimals >= digits
 
 
 def _export(log: Log) -> int | None:
