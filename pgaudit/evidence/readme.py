@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pgaudit.evidence.reading import Reading, place
@@ -20,6 +20,13 @@ _OPEN_ARRAY = re.compile(r"[A-Za-z_]\w*=\([^)]*", re.DOTALL)
 _ARRAY_USE = re.compile(r"\$\{(\w+)\[[@*]\]\}")
 _EXPANSION = re.compile(r"\$(?:\{(\w+)(?::?-([^}]*))?\}|(\w+))")
 _INLINE = re.compile(r"`([A-Z][A-Z0-9_]{2,})=([^`\s]+)`")
+_HEADING = re.compile(r"#{1,6}\s")
+_NAMED_NUMBER = re.compile(
+    r"(?<![\w.$/-])([A-Za-z][A-Za-z0-9_]+)[`*]*\s*[=:]\s*[`*]*(\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?)(?![\w.%×x/-])[`*]*(?:\s([a-z]+))?",
+    re.IGNORECASE,
+)
+_NUMBER_CELL = re.compile(r"(\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?)(?:\s([a-z]+))?", re.IGNORECASE)
+_DASHES = re.compile(r":?-+:?")
 _PYTHON = re.compile(r"(?:^|/)(?:python[\d.]*|torchrun|uv|accelerate)$")
 _SCORE = re.compile(
     r"\b(?:val[_ ])?bpb\b[^0-9\n]{0,24}?(\d\.\d{3,8})(?!\d)|(?<![\d.])(\d\.\d{3,8})\s*(?:\*\*)?\s*(?:val[_ ])?bpb\b",
@@ -27,6 +34,8 @@ _SCORE = re.compile(
 )
 _COPYING = {"ln", "cp", "mv"}
 _PREFIXES = {"export", "declare", "env", "time", "nohup", "exec", "sudo", "do", "then", "else"}
+Prose = Sequence[tuple[int, str]]
+"""Lines outside fenced blocks, with their numbers."""
 MAX_LINES = 20_000
 """What comes after this many lines is not read."""
 MAX_VALUE = 4_096
@@ -55,6 +64,26 @@ class Copied:
     location: Location
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table."""
+
+    head: tuple[str, ...]
+    """The cells of the table's first row."""
+    cells: tuple[str, ...]
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A number that the text gives for something: ``warmdown=2800 iters``."""
+
+    name: str
+    value: Reading[str]
+    unit: str
+    """The word behind the number, if there is one."""
+
+
 @dataclass(frozen=True)
 class Readme:
     """What a README states."""
@@ -69,6 +98,12 @@ class Readme:
     """From fenced blocks, in order."""
     settings: Mapping[str, Reading[str]] = field(default_factory=dict)
     """What the text says of the run as `` `NAME=VALUE` ``, where it says but one value of a name."""
+    headings: tuple[Reading[str], ...] = ()
+    """Every heading, in order."""
+    stated: tuple[Stated, ...] = ()
+    """Numbers with a name, where the text gives but one number for the name."""
+    rows: tuple[Row, ...] = ()
+    """The rows of every table, in order."""
 
 
 def read_readme(file: File) -> Readme:
@@ -82,7 +117,15 @@ def read_readme(file: File) -> Readme:
         for match in _SCORE.finditer(line)
     )
     copies = tuple(copied for start, block in _blocks(lines) for copied in _copies(file.path, block, start))
-    return Readme(file.path, title, commands, scores, copies, _settings(file.path, lines))
+    prose = tuple(_prose(lines))
+    headings = tuple(
+        Reading(line.lstrip("# ").strip(), place(file.path, number, line))
+        for number, line in prose
+        if _HEADING.match(line)
+    )
+    rows = tuple(_rows(file.path, prose))
+    stated = tuple(_stated(file.path, prose, rows))
+    return Readme(file.path, title, commands, scores, copies, _settings(file.path, prose), headings, stated, rows)
 
 
 def read_run_script(file: File) -> tuple[Command, ...]:
@@ -99,13 +142,46 @@ def _lines(file: File) -> list[str]:
     return decode(file.data).text.replace("\r\n", "\n").split("\n")[:MAX_LINES]
 
 
-def _settings(path: str, lines: list[str]) -> dict[str, Reading[str]]:
+def _settings(path: str, prose: Prose) -> dict[str, Reading[str]]:
     """Settings in the text outside fenced blocks; contradicting values (a comparison of runs) say nothing."""
     found: dict[str, list[Reading[str]]] = {}
-    for number, line in _prose(lines):
+    for number, line in prose:
         for match in _INLINE.finditer(line):
             found.setdefault(match[1], []).append(Reading(match[2], place(path, number, line)))
     return {name: said[0] for name, said in found.items() if len({reading.value for reading in said}) == 1}
+
+
+def _stated(path: str, prose: Prose, rows: Iterable[Row]) -> Iterator[Stated]:
+    """Numbers with a name, in the text and in tables of two columns."""
+    found: dict[str, list[Stated]] = {}
+    for number, line in prose:
+        for match in _NAMED_NUMBER.finditer(line):
+            found.setdefault(match[1].lower(), []).append(
+                Stated(match[1], Reading(match[2], place(path, number, line)), match[3] or "")
+            )
+    for row in rows:
+        if len(row.cells) == 2 and (cell := _NUMBER_CELL.fullmatch(row.cells[1].strip("*` "))):
+            found.setdefault(row.cells[0].lower(), []).append(
+                Stated(row.cells[0], Reading(cell[1], row.location), cell[2] or "")
+            )
+    for said in found.values():
+        if len({stated.value.value for stated in said}) == 1:
+            yield said[0]
+
+
+def _rows(path: str, prose: Prose) -> Iterator[Row]:
+    """The rows of tables, the line of dashes below each head left out."""
+    head: tuple[str, ...] = ()
+    for number, line in prose:
+        if not line.strip().startswith("|"):
+            head = ()
+            continue
+        cells = tuple(cell.strip() for cell in line.strip().strip("|").split("|"))
+        if all(_DASHES.fullmatch(cell) for cell in cells):
+            continue
+        if head:
+            yield Row(head, cells, place(path, number, line))
+        head = head or cells
 
 
 def _prose(lines: list[str]) -> Iterator[tuple[int, str]]:
