@@ -169,6 +169,8 @@ class Function(Node):
     body: list[Stmt]
     decorators: list[Expr] = field(default_factory=list)
     is_generator: bool = False
+    returns: str = ""
+    """The return annotation, where it is one name (``None``, ``int``)."""
 
 
 # --- statements ----------------------------------------------------------------------------------------------------

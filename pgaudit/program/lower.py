@@ -285,7 +285,9 @@ class _Lowering(Expressions):
         body = self._suite(node.body)
         is_generator = self.yields
         self.assigned, self.yields = outer
-        return [ir.Function(line, node.name.value, params, body, decorators, is_generator)]
+        returns = node.returns.annotation if node.returns else None
+        annotation = returns.value if isinstance(returns, cst.Name) else ""
+        return [ir.Function(line, node.name.value, params, body, decorators, is_generator, annotation)]
 
     def _class(self, node: cst.ClassDef) -> list[ir.Stmt]:
         decorators = self._decorators(node)
