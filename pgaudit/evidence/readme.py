@@ -104,6 +104,12 @@ class Readme:
     """Numbers with a name, where the text gives but one number for the name."""
     rows: tuple[Row, ...] = ()
     """The rows of every table, in order."""
+    prose: Prose = ()
+    """The lines outside fenced blocks."""
+
+    def mentions(self, pattern: re.Pattern[str]) -> Iterator[tuple[Location, str]]:
+        """The lines outside fenced blocks that a pattern is found in."""
+        return ((place(self.path, number, line), line) for number, line in self.prose if pattern.search(line))
 
 
 def read_readme(file: File) -> Readme:
@@ -125,7 +131,9 @@ def read_readme(file: File) -> Readme:
     )
     rows = tuple(_rows(file.path, prose))
     stated = tuple(_stated(file.path, prose, rows))
-    return Readme(file.path, title, commands, scores, copies, _settings(file.path, prose), headings, stated, rows)
+    return Readme(
+        file.path, title, commands, scores, copies, _settings(file.path, prose), headings, stated, rows, prose
+    )
 
 
 def read_run_script(file: File) -> tuple[Command, ...]:

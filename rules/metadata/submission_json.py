@@ -10,7 +10,8 @@ The leaderboard row is made from this file: who, what, when and the score. A sco
 ## How it decides
 Against the JSON Schema beside this rule (`submission.schema.json`). Error: not parsable, not an object, or a val_bpb that is no score
 (null without any other score in the file, words, zero or less, above 10). Warning: a number written as a string, another key of the
-wrong type, duplicate keys. Note: a missing or null key, because merged rows lack each of them; a val_bpb under another name counts.
+wrong type, duplicate keys. Note: a missing or null key, because merged rows lack each of them (the size of the code among them); a
+val_bpb under another name counts.
 
 ## Known limits
 It does not compare the file with the logs: that is another rule.
@@ -68,6 +69,13 @@ def check(evidence: Evidence) -> Iterator[Finding]:
             f'"{key}" is there more than once; the last one counts', claims.at(key), severity=Severity.WARNING
         )
     yield from _against_schema(claims)
+    script = evidence.submission.files.get(evidence.main_path or "")
+    if claims.get("bytes_code") is None and not claims.per_seed("bytes_code") and script and script.size:
+        yield RULE.finding(
+            f'"bytes_code" is missing: the script as shipped has {script.size:,} bytes',
+            claims.at(),
+            severity=Severity.NOTE,
+        )
 
 
 def _against_schema(claims: Claims) -> Iterator[Finding]:
