@@ -64,7 +64,7 @@ class Policy:
 
 def load(path: Path | None = None) -> Policy:
     """Read the editions. Raises ``RulebookError`` if the file breaks its own form."""
-    path = path or _shipped()
+    path = path or shipped_policy("editions.toml")
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -77,11 +77,12 @@ def load(path: Path | None = None) -> Policy:
     return Policy(tuple(editions))
 
 
-def _shipped() -> Path:
+def shipped_policy(name: str) -> Path:
+    """A file of ``rules/policy``: beside the package in a wheel, above it in a checkout."""
     here = Path(__file__).parent
     return next(
-        (path for root in (here, here.parent) if (path := root / "rules/policy/editions.toml").is_file()),
-        here / "rules/policy/editions.toml",
+        (path for root in (here, here.parent) if (path := root / "rules/policy" / name).is_file()),
+        here / "rules/policy" / name,
     )
 
 

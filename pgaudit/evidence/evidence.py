@@ -122,9 +122,8 @@ class Evidence:
     @cached_property
     def claimed_logs(self) -> tuple[Log, ...]:
         """The logs of the claimed runs: those that show a claimed score, or whose mean it is; all that finished where none does."""
-        shown = [log for log in self.logs if _score_lines(log, self.claimed_scores)]
-        parts = [log for log in self.logs if log.path in self._averaged]
-        return tuple(shown or parts or [log for log in self.logs if log.final])
+        claimed = [log for log in self.logs if log.path in self._averaged or _score_lines(log, self.claimed_scores)]
+        return tuple(claimed or [log for log in self.logs if log.final])
 
     def claimed_metrics(self, log: Log) -> tuple[Metric, ...]:
         """The lines of a log that print a claimed score, or else the score that it ends with."""
