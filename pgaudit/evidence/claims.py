@@ -30,6 +30,7 @@ ALIASES = {
         "final_val_bpb",
         "val_bpb_exact",
         "val_bpb_mean_3seed",
+        "val_bpb_3seed_mean",
         "final_bpb",
         "bpb",
         "score",
