@@ -1,7 +1,8 @@
-"""The main script is not Python.
+"""The main script does not run, or does nothing.
 
 ## What it flags
-A script that trains and scores which CPython's own grammar rejects, packed code included.
+A script that trains and scores which CPython's own grammar rejects, packed code included; and one that comes to its end without a
+single output: a placeholder for the code that was meant.
 
 ## Why it is not allowed
 A script that does not start cannot have produced the claimed score, and nobody can check it. The challenge asks for a train_gpt.py
@@ -9,10 +10,10 @@ that runs inside its folder.
 
 ## How it decides
 CPython's grammar, of the newest version known, has to reject the text. A script that only our own parser refuses is not called
-broken: it is reported as not checked.
+broken: it is reported as not checked. A placeholder is told by a walk that was followed to its end and met no print, log or file.
 
 ## Known limits
-Scripts that parse and fail later: a missing module, a placeholder for main.
+Scripts that parse and fail later. A missing module is `script/missing-module`.
 
 ## How to fix
 Ship the script as it ran: no prose before the first line, no unresolved merge markers.
@@ -23,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgaudit.evidence.evidence import Evidence
+from pgaudit.evidence.run import Run
 from pgaudit.finding import Finding, Gap
 from pgaudit.rule import Rule, Ruling, Strength
 
@@ -48,6 +50,10 @@ def check(evidence: Evidence) -> Iterator[Finding | Gap]:
     """Parse the code that runs."""
     script = evidence.main
     problem = script.body.parsed.problem if script else None
+    if script and not problem and evidence.run and _does_nothing(evidence.run):
+        yield RULE.finding(
+            "the script comes to its end without training, scoring or printing anything", script.body.at(1)
+        )
     if not script or not problem:
         return
     place = script.body.at(problem.line)
@@ -55,3 +61,8 @@ def check(evidence: Evidence) -> Iterator[Finding | Gap]:
         yield RULE.finding(f"CPython cannot parse this script: {problem.message}", place)
     else:
         yield RULE.gap(f"the script could not be read: {problem.message}", place)
+
+
+def _does_nothing(run: Run) -> bool:
+    walk = run.walk
+    return not (walk.reports or walk.events or walk.trained or walk.problems)
