@@ -28,7 +28,6 @@ from pgaudit.engine.queries import prints, says_something
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.finding import Confidence, Finding, Step
 from pgaudit.program import ir
-from pgaudit.program.lower import lower
 from pgaudit.rule import Rule, Ruling, Strength
 from pgaudit.source.text import decode
 
@@ -74,6 +73,8 @@ def check(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _fits(line: str, evidence: Evidence) -> bool:
+    from pgaudit.program.lower import lower  # brings libcst, which listing the rules must not pay for
+
     modules = evidence.run.modules.values() if evidence.run else ()
     if any(prints(template, line) for module in modules for template in _templates(module.body)):
         return True
