@@ -1,7 +1,8 @@
 """The effective configuration of the run that counts: who set what, weakest source first, strongest last.
 
-Code defaults are in the code; over them come the wrapper's prefix, what the README's text says was switched on, the run
-command or run script, and the hyper-parameter dump of the log, which is what the process itself said it used.
+Code defaults are in the code; over them come the wrapper's prefix, the run command or run script, and the
+hyper-parameter dump of the log, which is what the process itself said it used. What else the submission says of its
+run is added where none of these decide (``naming``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pgaudit.engine.machine import Setting
 from pgaudit.engine.transfer.runtime import is_off
 from pgaudit.evidence.logs import Log
 from pgaudit.evidence.naming import Title, namer
-from pgaudit.evidence.readme import Command, Readme
+from pgaudit.evidence.readme import Command
 from pgaudit.source.script import Script
 
 PROCESS_VARIABLES = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"}
@@ -37,7 +38,7 @@ class Configuration:
 
 
 def candidates(
-    script: Script, commands: Iterable[Command], log: Log | None, readme: Readme | None, titles: Sequence[Title]
+    script: Script, commands: Iterable[Command], log: Log | None, titles: Sequence[Title]
 ) -> Iterator[Configuration]:
     """The configurations that the run may have had, likeliest first: one for each command that starts the script.
 
@@ -47,23 +48,15 @@ def candidates(
     starting: list[Command | None] = [*_commands_of(script, commands)]
     starting.sort(key=lambda command: -_switches_named(command, titles))
     for command in starting or [None]:
-        configuration = effective(script, command, log, readme)
+        configuration = effective(script, command, log)
         if configuration not in seen:
             seen.append(configuration)
             yield configuration
 
 
-def effective(script: Script, command: Command | None, log: Log | None, readme: Readme | None) -> Configuration:
-    """The configuration of the run that ``log`` shows (``None``: no log), started by ``command``.
-
-    A text also says what a comparison left out, so that it switches things on only.
-    """
+def effective(script: Script, command: Command | None, log: Log | None) -> Configuration:
+    """The configuration of the run that ``log`` shows (``None``: no log), started by ``command``."""
     environment = {name: Setting(value, f"{script.path} (wrapper)") for name, value in script.environment.items()}
-    environment |= {
-        name: Setting(said.value, str(said.location))
-        for name, said in (readme.settings if readme else {}).items()
-        if not is_off(said.value)
-    }
     arguments: dict[str, Setting] = {}
     if command is not None:
         source = str(command.location)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from pgaudit.engine.machine import Setting
+from pgaudit.engine.transfer.runtime import is_off
 from pgaudit.evidence.claims import Claims, read_claims
 from pgaudit.evidence.configuration import Configuration, candidates, code_defaults
 from pgaudit.evidence.logs import Log, Metric, is_log, log_lines, read_log
-from pgaudit.evidence.naming import Title
+from pgaudit.evidence.naming import Statement, Title
 from pgaudit.evidence.numbers import number
 from pgaudit.evidence.readme import Command, Copied, Readme, read_copies, read_readme, read_run_script
 from pgaudit.evidence.scripts import main_script, python_files
@@ -79,6 +81,15 @@ class Evidence:
         titles = [Title(str(claim.value), str(claim.location)) for claim in stated if claim]
         titles += [Title(self.readme.title, f"the title of {self.readme.path}")] if self.readme else []
         return tuple(titles)
+
+    @cached_property
+    def statement(self) -> Statement:
+        """What the submission says of its own run: its titles, and the settings that the README's text gives."""
+        said = self.readme.settings if self.readme else {}
+        on = {
+            name: Setting(value.value, str(value.location)) for name, value in said.items() if not is_off(value.value)
+        }
+        return Statement(self.titles, on)
 
     @cached_property
     def copies(self) -> tuple[Copied, ...]:
@@ -161,9 +172,9 @@ class Evidence:
         likeliest: Run | None = None
         for script in (self.main, *others):
             for configuration in islice(
-                candidates(script, self.commands, self.scored_log, self.readme, self.titles), MOST_CONFIGURATIONS
+                candidates(script, self.commands, self.scored_log, self.titles), MOST_CONFIGURATIONS
             ):
-                found = self._run(script, configuration, self.scored_log, self.titles)
+                found = self._run(script, configuration, self.scored_log, self.statement)
                 if found is not None and found.matched:
                     return found
                 if likeliest is None or (likeliest.score is None and found is not None):
@@ -192,7 +203,7 @@ class Evidence:
         return averaged(self.logs, claimed) if claimed is not None else {}
 
     def _run(
-        self, script: Script, configuration: Configuration, shown: Log | None = None, titles: Sequence[Title] = ()
+        self, script: Script, configuration: Configuration, shown: Log | None = None, statement: Statement | None = None
     ) -> Run | None:
         from pgaudit.evidence.run import Witness, run_script
 
@@ -216,7 +227,7 @@ class Evidence:
             _may_print(shipped, line) for shipped in self.scripts for line in self._score_lines
         )
         return run_script(
-            script, configuration, beside, foreign, self._score_lines, witness, titles, foreign_log=elsewhere
+            script, configuration, beside, foreign, self._score_lines, witness, statement, foreign_log=elsewhere
         )
 
     @cached_property

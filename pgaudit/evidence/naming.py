@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pgaudit.engine.machine import Setting
 from pgaudit.engine.walk import Walk
@@ -40,6 +40,16 @@ class Title:
             for start in range(len(words))
             for stop in range(start + 1, len(words) + 1)
         )
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What a submission says of its own run, beside commands and logs."""
+
+    titles: tuple[Title, ...] = ()
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    """What the README's text says was switched on, as `` `NAME=VALUE` ``. A text also says what a comparison left out, so
+    that it switches nothing off."""
 
 
 def technique_of(switch: str) -> str:

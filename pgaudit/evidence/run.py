@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import takewhile
 
 from pgaudit.engine.events import Event, Place, ReportEvent, Spot
 from pgaudit.engine.machine import Setting
-from pgaudit.engine.queries import StateBeforeScore, reported, state_before_score
+from pgaudit.engine.queries import StateBeforeScore, prints, reported, says_something, state_before_score
 from pgaudit.engine.walk import Walk, walk
 from pgaudit.evidence.configuration import Configuration
-from pgaudit.evidence.naming import Title, settings_named
+from pgaudit.evidence.naming import Statement, settings_named
 from pgaudit.evidence.witness import settings_proven
 from pgaudit.finding import Location, Step
 from pgaudit.program import ir
@@ -92,14 +93,14 @@ def run_script(
     foreign: Callable[[], Iterable[Layer]],
     score_lines: tuple[str, ...],
     witness: Witness | None = None,
-    titles: Sequence[Title] = (),
+    statement: Statement | None = None,
     *,
     foreign_log: bool = False,
 ) -> Run | None:
     """Walk a script; ``None`` if it has no syntax tree. ``score_lines`` are log lines that print the claimed score.
 
-    Where the log of the run (``witness``) shows that a setting was on, or the ``titles`` of the submission name what it
-    turns on, the script is walked again with it.
+    Where the log of the run (``witness``) shows that a setting was on, or the submission's own ``statement`` says so and the
+    log does not deny it, the script is walked again with it.
     """
     from pgaudit.program.lower import lower  # libcst is a fifth of a second that ``--help`` must not pay
     from pgaudit.program.native import binds, lower_native
@@ -107,6 +108,7 @@ def run_script(
     body = script.body
     if body.parsed.module is None:
         return None
+    statement = statement or Statement()
     layers = {MAIN: body}
     modules = {MAIN: lower(body.parsed.module)}
 
@@ -143,11 +145,23 @@ def run_script(
     def shown_on(walk: Walk) -> dict[str, Setting]:
         return settings_proven(walk, modules, witness.lines(layers.values()), witness.path) if witness else {}
 
-    def named(walk: Walk) -> dict[str, Setting]:
-        return settings_named(walk, titles, {**configuration.environment, **configuration.arguments})
+    def said_on(walk: Walk) -> dict[str, Setting]:
+        decided = {**configuration.environment, **configuration.arguments}
+        text = {name: setting for name, setting in statement.settings.items() if name in walk.settings}
+        named = settings_named(walk, statement.titles, decided)
+        return {name: setting for name, setting in {**named, **text}.items() if name not in decided}
+
+    def denied(walk: Walk, before: Walk) -> bool:
+        """Does the log lack most of what the walk prints more than the one before?"""
+        more = {report.template for report in walk.reports} - {report.template for report in before.reports}
+        # The numbers of the run need not be those of the configuration that is known.
+        telling = {re.sub(r"\d+", "\0", template) for template in more if says_something(template)}
+        lines = witness.lines(layers.values()) if witness and telling else ()
+        printed = sum(any(prints(template, line) for line in lines) for template in telling)
+        return bool(lines) and 2 * printed < len(telling)
 
     seen = walk_with(configuration)
-    for switched_on in (shown_on, named):
+    for switched_on in (shown_on, said_on):
         for _ in range(MOST_ROUNDS):
             settings = switched_on(seen)
             if not settings:
@@ -157,6 +171,8 @@ def run_script(
             found, before = reported(again, score_lines), reported(seen, score_lines)
             if before and before.matched and not (found and found.matched):
                 break  # a text that other code prints as well: with the setting on, the score line has no print
+            if switched_on is said_on and denied(again, seen):
+                break
             seen, configuration = again, more
     found = reported(seen, score_lines)
     matched = found is not None and found.matched

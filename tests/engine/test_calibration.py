@@ -51,6 +51,21 @@ def test_a_hook_that_was_removed_sees_nothing() -> None:
     assert calibrated(walked(hook + "handle.remove()\nnet(val[:4096])\n" + SET + EVALUATE)) == set()
 
 
+def test_a_hook_that_comes_and_goes_in_one_branch_sees_what_is_between() -> None:
+    body = """
+    met = [torch.ones(64)]
+    while os.getpid() % 2:
+        if os.getpid() % 3:
+            handle = net.register_forward_hook(lambda layer, given, made: met.append(made.abs().mean(0)))
+            net(torch.randint(1024, (4, 64)))
+            handle.remove()
+        net(val[:4096])
+    """
+    assert calibrated(walked(dedent(body) + SET + EVALUATE)) == set()
+    kept = dedent(body).replace("        handle.remove()\n", "        pass\n")
+    assert calibrated(walked(kept + SET + EVALUATE)) == {"calibrated"}
+
+
 @pytest.mark.parametrize(
     "write",
     [

@@ -122,3 +122,9 @@ def test_a_setting_given_as_a_word_is_on(make_evidence: Make, word: str, expecte
 def test_a_word_stays_a_word_where_words_are_expected(make_evidence: Make) -> None:
     middle = 'if os.environ.get("MODE", "plain") == "start":\n' + indented(ADAPT)
     assert on(make_evidence, middle, "MODE:start\n") == {"MODE"}
+
+
+def test_a_mode_that_the_log_shows_may_be_any_but_the_default(make_evidence: Make) -> None:
+    read = 'mode = os.environ.get("MODE", "standard")\n'
+    assert on(make_evidence, read + when('mode == "adaptive"'), LINE) == {"MODE"}
+    assert on(make_evidence, read + when('mode == "adaptive"'), "") == set()

@@ -108,9 +108,10 @@ def register_hook(m: Machine, cell: Network, args: Arguments) -> Value:
     hooks = m.hooks.setdefault(id(cell), [])
     if hook is not None and len(hooks) < MOST_HOOKS:
         hooks.append(hook)
+    registered = m.uncertain
 
     def remove(given: Arguments) -> Value:
-        if hook in hooks and not m.uncertain:
+        if hook in hooks and m.uncertain <= registered:  # in the branch that registered it, it is gone for certain
             hooks.remove(hook)
         return Const(None)
 

@@ -30,7 +30,7 @@ def environment(m: Machine, name: Value | None, default: Value | None) -> Value:
         setting = None if is_off(str(setting.value)) else Setting(None, setting.source)
     if setting is not None:
         m.read[key] = (setting.value if setting.value is not None else ON, setting.source)
-        return set_value(setting)
+        return Data(scalar=True) if setting.value is None and _is_choice(default) else set_value(setting)
     if isinstance(default, Const):
         m.read.setdefault(key, (str(default.value), DEFAULT))
         return off_default(m, key, default)
@@ -49,14 +49,22 @@ def _is_number(value: object) -> bool:
     return True
 
 
+def _is_choice(default: Value | None) -> bool:
+    """One word that stands for the setting being of several kinds: which of the others it was, is not known."""
+    word = known(default)
+    return isinstance(word, str) and word.isalpha() and not is_off(word)
+
+
 def set_value(setting: Setting) -> Value:
     """The value of a setting that something sets."""
     return Const(setting.value) if setting.value is not None else Data(scalar=True, positive=True)
 
 
 def off_default(m: Machine, name: str, default: Const) -> Const:
-    """A default that means *off* says whose it is, so that what it keeps from running can be told."""
-    off = not default.value or is_off(str(default.value))
+    """A default that means *off*, or one word of several, says whose it is, so that what it keeps from running can be told."""
+    off = (
+        not default.value or is_off(str(default.value)) or (isinstance(default.value, str) and default.value.isalpha())
+    )
     return Const(default.value, default.labels | m.labels.bit(Unset(name))) if off else default
 
 
