@@ -57,7 +57,7 @@ _WORD = re.compile(r"[A-Za-z]\w{4,}")
 
 def check(evidence: Evidence) -> Iterator[Finding]:
     """Hold the score lines of every claimed log against everything that can be printed."""
-    for log in evidence.claimed_logs:
+    for log in evidence.claimed_logs if evidence.texts else ():
         lines = {metric.location.text: metric.location for metric in log.metrics if metric.val_bpb}
         if len(lines) < LEAST_LINES or any(_fits(line, evidence) for line in lines):
             continue
