@@ -177,6 +177,15 @@ class Claims:
         """The seeds that the author names, in document order."""
         return tuple(dict.fromkeys(claim.seed for claim in self.stated if claim.seed is not None))
 
+    def fractions(self) -> Iterator[float]:
+        """Every number with a fraction that stands anywhere in the document."""
+        pending = [self.document]
+        while pending:
+            part = pending.pop()
+            if isinstance(part, float):
+                yield part
+            pending.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
+
     def at(self, key: str = "") -> Location:
         """Where a key path stands; the file as a whole for an unknown one."""
         line = self.lines.get(key)

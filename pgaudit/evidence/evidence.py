@@ -317,13 +317,7 @@ def _ends_with_stated_score(log: Log, claims: Claims | None) -> bool:
     last = log.final.val_bpb.value if log.final and log.final.val_bpb else None
     if last is None or claims is None:
         return False
-    pending = [claims.document]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, float) and abs(part - last) <= SCORE_TOLERANCE:
-            return True
-        pending.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
-    return False
+    return any(abs(value - last) <= SCORE_TOLERANCE for value in claims.fractions())
 
 
 def _text(file: File) -> str:

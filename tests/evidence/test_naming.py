@@ -105,7 +105,9 @@ def test_the_text_of_the_readme_switches_nothing_off(make_evidence: Make) -> Non
     assert adapts(make_evidence, switch("MODE_A", "1"), readme="`MODE_A=0` is the baseline.\n")
 
 
-@pytest.mark.parametrize("readme", ["# SLOT over ten layers\n", "Scored with `SLOT_ENABLED=1`.\n"], ids=["title", "text"])
+@pytest.mark.parametrize(
+    "readme", ["# SLOT over ten layers\n", "Scored with `SLOT_ENABLED=1`.\n"], ids=["title", "text"]
+)
 def test_a_log_without_its_prints_denies_what_the_readme_says(make_evidence: Make, readme: str) -> None:
     told = BLOCK.replace("if enabled:\n", 'if enabled:\n    print("slot starts now")\n    print("slot is done")\n')
     code = script('enabled = int(os.environ.get("SLOT_ENABLED", "0"))\n' + told)
