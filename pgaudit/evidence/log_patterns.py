@@ -14,11 +14,11 @@ TIME_STAMP = re.compile(r"^\[?(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*|\d{9,10}\.
 
 METRIC = re.compile(
     rf"\b(\w*bpb|\w*bits_per_byte|\w*loss|vl)\b"
-    rf"(?:[\"']?(?:\s*\([^()]{{0,40}}\))?\s*[:=]\s*|(?<=\bval_bpb)\s+(?=\d+\.\d{{3}})|(?<=\bval_loss)\s+(?=\d+\.\d{{3}}))"
+    rf"(?:(?:\s*\([^()]{{0,40}}\))?\s*[:=]\s*|(?<=\bval_bpb)\s+(?=\d+\.\d{{3}})|(?<=\bval_loss)\s+(?=\d+\.\d{{3}}))"
     rf"({_NUMBER})(?![\w.])",
     re.IGNORECASE,
 )
-"""The name and the number of a loss or a score."""
+"""The name and the number of a loss or a score; keys of JSON are results that were put together, not a line of the run."""
 STEP = re.compile(
     r"(?:\bstep\s*[:= ]\s*|^\s*(?:s\s*:\s*)?)(\d+)\s*/\s*(?:\d+)\b|^\W*step\s+(\d+)\s*\|",
     re.IGNORECASE,

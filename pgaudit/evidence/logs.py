@@ -374,7 +374,7 @@ class _Reader:
         match = patterns.STEP.search(text)
         step = int(match[1] or match[2]) if match else None
         paired = len(bpb) == len(loss)
-        stage = text[: min(m.start() for m in (*bpb, *loss))].strip(" \t:|-–—>*\"'{")
+        stage = text[: min(m.start() for m in (*bpb, *loss))].strip(" \t:|-–—>*")
         partial = bool(patterns.PARTIAL.search(text))
         where = place(self.path, line, text)
         if step is not None and self.train_steps and step < self.train_steps[-1].step:
@@ -465,9 +465,5 @@ def _so_far(name: str, step: re.Match[str], text: str) -> bool:
 
 
 def _is_score(name: str, value: str) -> bool:
-    """Whether a name stands for bits per byte of validation text, not for a difference, another run or training text."""
-    return (
-        name.endswith(("bpb", "bits_per_byte"))
-        and not re.search("train|delta|previous", name)
-        and not value.startswith("-")
-    )
+    """Whether a name stands for bits per byte of validation text, not for a difference or training text."""
+    return name.endswith(("bpb", "bits_per_byte")) and not re.search("train|delta", name) and not value.startswith("-")
