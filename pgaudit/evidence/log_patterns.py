@@ -58,7 +58,7 @@ TOTALS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"^.*?(?:total[ _](?:\w+[ _])?submission|total_artifact_bytes|total artifact size|final_submission_bytes)[^:=]{{0,80}}[:=]\s*(?P<total>{_BYTES})\s*(?:bytes|B)?(?![\w.])",
-        rf"\bcode(?:_bytes)?\s*[:=]\s*(?P<code>{_BYTES})\b.{{0,80}}?\btotal\s*[:=]\s*(?P<total>{_BYTES})\b",
+        rf"^(?!raw ).*?\bcode(?:_bytes)?\s*[:=]\s*(?P<code>{_BYTES})\b.{{0,80}}?\btotal\s*[:=]\s*(?P<total>{_BYTES})\b",
         rf"\+\s*(?P<code>{_BYTES})\s*(?:bytes|B) code\s*=\s*(?P<total>{_BYTES})\s*(?:bytes|B)\b",
         rf"\bartifact\s*:\s*(?P<total>{_BYTES})\s*(?:bytes|B) \(model:\s*\d+\s+code:\s*(?P<code>{_BYTES})\)",
         rf"\d\s*(?:bytes|B),?\s+total\s*[:=]\s*(?P<total>{_BYTES})\s*(?:bytes|B)\b",

@@ -410,6 +410,7 @@ def test_a_line_that_states_tokens_and_bytes() -> None:
         ('  "bytes_total": 118013,', [("total", 118_013)]),
         ("code_bytes=17545\ntotal_bytes=15998150", [("code", 17_545), ("total", 15_998_150)]),
         ("total_bytes=151080891", []),
+        ("raw model:98434727 code:40698 total:98475425", []),
         ("failed (exit code: 1)", []),
     ],
 )
