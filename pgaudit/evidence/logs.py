@@ -1,73 +1,39 @@
 """Training and evaluation logs to facts, each with its line.
 
-A log is read once, line by line. Carriage returns (progress bars) split a line into parts that share its number;
-terminal colours are removed; source code that the script printed into its log is recognised and left out.
+A log is read once, line by line, and of every kind of fact a bounded number is kept. Source code that the script printed
+into its log is recognised and left out. Several runs may have been written into one log, one after the other.
 """
 
 from __future__ import annotations
 
-import codecs
-import io
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import TypeVar
 
+from pgaudit.evidence import log_patterns as patterns
+from pgaudit.evidence.log_text import parts
 from pgaudit.evidence.numbers import Figure
 from pgaudit.evidence.reading import Reading, place
 from pgaudit.finding import Location
 from pgaudit.submission import File
 
-MAX_PART = 4_000
-"""Longer lines hold packed source or tensors, never a metric; a dump of settings on one line may have 3,000 characters."""
+MOST_KEPT = 10_000
+"""Facts of a kind that a log may have; of more, every second one is forgotten, but neither the first nor the newest."""
+_UNITS = {"ms": 0.001, "m": 60.0, "h": 3600.0, "": 1.0}
+"""Seconds; longer spellings begin with ``m``, ``h`` or ``s``."""
+T = TypeVar("T")
 
-_NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
-_COUNT = r"(\d{1,3}(?:[,_]\d{3})+|\d+)"
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_TIME_STAMP = re.compile(r"^\[?(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*|\d{9,10}\.\d+)\]?\s")
-_METRIC = re.compile(rf"\b(\w*bpb|\w*loss|vl)\b\s*[:=]\s*({_NUMBER})(?![\w.])", re.IGNORECASE)
-_STEP = re.compile(r"(?:\bstep\s*[:= ]\s*|^\s*)(\d+)\s*/\s*(\d+)\b", re.IGNORECASE)
-_TRAINING = re.compile(
-    rf"(\d+)\s*/\s*(\d+)\b.{{0,120}}?\btrain_loss\s*[:=]\s*({_NUMBER})(?:.{{0,200}}?\btrain_time\s*[:=]\s*({_NUMBER})\s*(ms|s|m|h)?)?"
-)
-_PARTIAL = re.compile(
-    r"running|progress|\[\s*\d+\s*/\s*\d+\s*\]|\d\s*%|\b(?:chunk|batch|docs?|doc|pass)\W?\s*=?\d+/\d+", re.IGNORECASE
-)
-_TIMING = re.compile(
-    rf"\b(\w*(?:time|elapsed|seconds|_ms))\s*[:=]\s*({_NUMBER})\s*(ms|s|m|h|min|sec|seconds)?(?![\w.])"
-)
-_UNITS = {"ms": 0.001, "m": 60.0, "min": 60.0, "h": 3600.0}
-_TRAIN_TIMES = frozenset({"train_time", "training_time", "total_train_time", "train_seconds", "training_seconds"})
-_TOTAL = re.compile(
-    rf"^(.*?(?:total[ _](?:\w+[ _])?submission|total_artifact_bytes|final_submission_bytes)[^:=]{{0,80}})[:=]\s*{_COUNT}\s*(?:bytes|B)?(?![\w.])",
-    re.IGNORECASE,
-)
-_SUMMED = re.compile(rf"\bcode(?:_bytes)?\s*[:=]\s*{_COUNT}\b.{{0,80}}?\btotal\s*[:=]\s*{_COUNT}\b")
-_CODE = re.compile(rf"\bcode[ _](?:size|bytes)[^:=]{{0,40}}[:=]\s*{_COUNT}", re.IGNORECASE)
-_MODEL = re.compile(
-    rf"\b(serialized[ _]\w[^:=]{{0,80}}|quantized model[^:=]{{0,80}})[:=]\s*{_COUNT}\s*(?:bytes|B)", re.IGNORECASE
-)
-_VAL_TOKENS = re.compile(
-    rf"\b(?:val(?:idation)?[_ ]tokens|eval_tokens|N_tokens|scored_tokens|val\w*:.{{0,400}}?\btokens)\b\s*[:=]\s*{_COUNT}(?!\w)",
-    re.IGNORECASE,
-)
-_COUNTED = re.compile(r"\btokens\s*[:=]\s*(\d{6,})\b.{0,80}?bytes\s*[:=]\s*(\d{6,})\b", re.IGNORECASE)
-_SEED = re.compile(r"\bseed\s*[:=]\s*(\d+)\b", re.IGNORECASE)
-_SHARDS = re.compile(r"\btrain_shards\s*[:=]\s*(\d+)")
-_TRAIN_PATH = re.compile(r"\btrain\w*\b.{0,60}?\b(?:pattern|files|path)\s*[:=]\s*(\S+)", re.IGNORECASE)
-_WORLD = re.compile(r"\bworld_size\s*[:=]\s*(\d+)", re.IGNORECASE)
-_GPU = re.compile(r"\bNVIDIA\s+(?:GeForce\s+)?((?:H|A|B|L|RTX|GH|GB)\s?\w+(?:[ -]\w+)*)")
-_SETTING = re.compile(r"^\s*([A-Za-z_]\w*):\s+(\S.*)$")
-_PAIR = re.compile(r"([A-Za-z_]\w*)[:=](\S+)")
-_SOURCE_STARTS = re.compile(r"(?:import [A-Za-z_][\w.]*(?: as \w+)?\s*(?:,.*)?|from [\w.]+ import .+)$")
-_SOURCE_ENDS = re.compile(
-    r"={20,}\s*$|Running (?:Python|PyTorch)|(?:val_bpb:enabled|warmup_step:|step:\d|world_size[:=]|train_loader:|model_params:)"
-    r"|[\w ]*\bval_(?:loss|bpb)\s*[:=]\s*\d"
-)
-_PRINTED = re.compile(
-    rb"\b(?:val|train)_(?:loss|bpb)\s*[:=]\s*\d|\bbpb\s*[:=]\s*\d|^Traceback \(most", re.IGNORECASE | re.MULTILINE
-)
-_PROSE = re.compile(r"(?:requirements|readme|license|notes|citation|pr_body)", re.IGNORECASE)
+
+class Stop(StrEnum):
+    """Why training ended."""
+
+    WALLCLOCK = "wallclock cap"
+    ITERATIONS = "iterations reached"
+    CRASH = "crash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,19 +128,48 @@ class Log:
     embedded: tuple[tuple[int, int], ...] = ()
     """First and last line of each source text printed into the log."""
     tracebacks: tuple[Location, ...] = ()
+    stops: tuple[Reading[Stop], ...] = ()
+    """Lines that say why training ended."""
+    runs: tuple[tuple[int, int], ...] = ()
+    """First and last line of each run: one begins where training begins again at an earlier step."""
+
+    @cached_property
+    def run(self) -> tuple[int, int]:
+        """The run that counts: the last one that was scored after training, else that was scored at all, else the last."""
+        scored = [metric for metric in self.metrics if metric.val_bpb and not metric.partial]
+        after = [metric for metric in scored if metric.step is None] or scored
+        last = (after[-1].location.line or 0) if after else self.lines
+        return next((run for run in reversed(self.runs) if run[0] <= last), (1, self.lines))
+
+    def counts(self, location: Location) -> bool:
+        """Whether a line belongs to the run that counts, or stands before it: training and evaluation may be two."""
+        return (location.line or 0) <= self.run[1]
 
     @property
     def final(self) -> Metric | None:
-        """The last whole score, one taken after training if there is any."""
-        whole = [metric for metric in self.metrics if metric.val_bpb and not metric.partial]
-        return next((m for m in reversed(whole) if m.step is None), whole[-1] if whole else None)
+        """The last whole score, one taken after training if there is any; of a model that was trained further it is none."""
+        whole = [m for m in self.metrics if m.val_bpb and not m.partial and self.counts(m.location)]
+        after = next((m for m in reversed(whole) if m.step is None), None)
+        return after or next((m for m in reversed(whole) if m.step or not self.train_steps), None)
 
     @property
     def train_time(self) -> Timing | None:
         """The training time that the run ended with."""
-        return next(
-            (timing for timing in reversed(self.timings) if timing.name.removesuffix("_ms") in _TRAIN_TIMES), None
-        )
+        spent = (timing for timing in reversed(self.timings) if is_train_time(timing.name) and timing.seconds > 0)
+        return next((timing for timing in spent if self.counts(timing.location)), None)
+
+    @property
+    def stop(self) -> Stop | None:
+        """Why training ended, where the log shows it."""
+        first, last = self.run
+        stated = [stop.value for stop in self.stops if first <= (stop.location.line or 0) <= last]
+        steps = [step for step in self.train_steps if first <= step.line <= last]
+        if stated:
+            return stated[-1]
+        scored = {metric.step for metric in self.metrics if first <= (metric.location.line or 0) <= last}
+        if steps and (steps[-1].step >= steps[-1].total or steps[-1].total in scored):
+            return Stop.ITERATIONS
+        return Stop.CRASH if any(first <= (place.line or 0) <= last for place in self.tracebacks) else None
 
     @property
     def eval_times(self) -> tuple[Timing, ...]:
@@ -184,7 +179,12 @@ class Log:
     @property
     def totals(self) -> tuple[LoggedSize, ...]:
         """The sums of code and model that the log states."""
-        return tuple(size for size in self.sizes if size.kind == "total")
+        return tuple(size for size in self.sizes if size.kind == "total" and self.counts(size.location))
+
+
+def is_train_time(name: str) -> bool:
+    """Whether a duration of this name is the training time."""
+    return patterns.UNIT_SUFFIX.sub("", name.lower()) in patterns.TRAIN_TIMES
 
 
 def is_log(file: File) -> bool:
@@ -192,39 +192,46 @@ def is_log(file: File) -> bool:
     suffix = file.name.lower().rpartition(".")[2]
     if suffix in ("log", "out"):
         return True
-    if suffix != "txt" or file.problem or _PROSE.match(file.name):
+    if suffix != "txt" or file.problem or patterns.PROSE.match(file.name):
         return False
-    return bool(_PRINTED.search(file.data.replace(b"\0", b"")))
+    return bool(patterns.PRINTED.search(file.data.replace(b"\0", b"")))
 
 
 def read_log(file: File) -> Log:
     """Read a log. Raises ``UnreadableFile``."""
     reader = _Reader(file.path)
-    for line, part in _parts(file):
+    for line, part in parts(file):
         reader.take(line, part)
     return reader.log()
 
 
 def log_lines(file: File) -> tuple[str, ...]:
     """The lines of a log as text. Raises ``UnreadableFile``."""
-    return tuple(part for _, part in _parts(file))
-
-
-def _parts(file: File) -> Iterator[tuple[int, str]]:
-    """The parts of every line with the line's number, decoded and without colours."""
-    stream = file.open()
-    head = stream.read(4)
-    stream.seek(0)
-    encoding = "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    with io.TextIOWrapper(stream, encoding, errors="replace", newline="\n") as text:
-        for number, line in enumerate(text, 1):
-            clean = _ANSI.sub("", line) if "\x1b" in line else line
-            for part in clean.rstrip("\r\n").split("\r"):
-                yield number, part[:MAX_PART]
+    return tuple(part for _, part in parts(file))
 
 
 def _count(text: str) -> int:
     return int(re.sub("[,_]", "", text))
+
+
+def _seconds(duration: str, unit: str = "s") -> float:
+    """The seconds of ``600028ms``, ``9m 39.58s`` or a bare number in a unit."""
+    pieces = patterns.PIECE.findall(duration)
+    return sum(float(number) * _UNITS.get(_short(own or unit), 1.0) for number, own in pieces)
+
+
+def _short(unit: str) -> str:
+    return unit if unit == "ms" else unit[:1]
+
+
+class _Kept(list[T]):
+    """A list that keeps its length bounded."""
+
+    def append(self, item: T) -> None:
+        """Add the newest; a full list loses every second of the others."""
+        if len(self) >= MOST_KEPT:
+            del self[1::2]
+        super().append(item)
 
 
 class _Reader:
@@ -233,22 +240,27 @@ class _Reader:
     def __init__(self, path: str) -> None:
         self.path = path
         self.lines = 0
-        self.metrics: list[Metric] = []
-        self.train_steps: list[TrainStep] = []
-        self.timings: list[Timing] = []
+        self.whole = _Kept[Metric]()
+        self.partial = _Kept[Metric]()
+        self.train_steps = _Kept[TrainStep]()
+        self.timings = _Kept[Timing]()
         self.last_train_time: Timing | None = None
-        self.sizes: list[LoggedSize] = []
-        self.seeds: list[Reading[int]] = []
-        self.val_tokens: list[Reading[int]] = []
-        self.denominators: list[Denominator] = []
-        self.train_shards: list[Reading[int]] = []
-        self.train_paths: list[Reading[str]] = []
+        self.sizes = _Kept[LoggedSize]()
+        self.seeds = _Kept[Reading[int]]()
+        self.val_tokens = _Kept[Reading[int]]()
+        self.denominators = _Kept[Denominator]()
+        self.train_shards = _Kept[Reading[int]]()
+        self.train_paths = _Kept[Reading[str]]()
         self.world_size: Reading[int] | None = None
         self.gpus: dict[str, None] = {}
         self.settings: dict[str, Reading[str]] = {}
-        self.embedded: list[tuple[int, int]] = []
-        self.tracebacks: list[Location] = []
+        self.embedded = _Kept[tuple[int, int]]()
+        self.tracebacks = _Kept[Location]()
+        self.stops = _Kept[Reading[Stop]]()
         self.source_start: int | None = None
+        self.starts = _Kept[int]([1])
+        self.scored_again: int | None = None
+        """The line of a score at an earlier step: where a run begins, if training goes on from there."""
 
     def take(self, line: int, part: str) -> None:
         """Read one part of a line."""
@@ -257,31 +269,40 @@ class _Reader:
             return
         text = part.rstrip()
         if text[:1].isdigit() or text[:1] == "[":
-            text = _TIME_STAMP.sub("", text)
-        if "train_loss" in text and "val_" not in text and self._training(line, text):
+            text = patterns.TIME_STAMP.sub("", text)
+        if ("train_loss" in text or " tl:" in text) and "val_" not in text and self._training(line, text):
             return
         lower = text.lower()
-        if "bpb" in lower or "val_loss" in lower:
+        if "bpb" in lower or "val_loss" in lower or "bits_per_byte" in lower:
             self._score(line, text)
-        if "time" in lower or "elapsed" in lower or "_ms" in lower or "seconds" in lower:
+        if "stop" in lower or "wall" in lower or "limit" in lower:
+            self._stop(line, text)
+        if (
+            "time" in lower
+            or "elapsed" in lower
+            or "_ms" in lower
+            or "seconds" in lower
+            or "train" in lower
+            or "tt:" in lower
+        ):
             self._time(line, text)
-        if "size" in lower or "bytes" in lower or "total" in lower:
+        if "size" in lower or "bytes" in lower or "total" in lower or "code" in lower or "budget:" in lower:
             self._size(line, text)
         if "tokens" in lower:
             self._tokens(line, text)
-        if "seed" in lower and (match := _SEED.search(text)):
+        if "seed" in lower and (match := patterns.SEED.search(text)):
             self.seeds.append(Reading(int(match[1]), place(self.path, line, text)))
-        if "shards" in lower and (match := _SHARDS.search(text)):
+        if "shards" in lower and (match := patterns.SHARDS.search(text)):
             self.train_shards.append(Reading(int(match[1]), place(self.path, line, text)))
-        if "train" in lower and (match := _TRAIN_PATH.search(text)):
+        if "train" in lower and (match := patterns.TRAIN_PATH.search(text)):
             self.train_paths.append(Reading(match[1], place(self.path, line, text)))
-        if "world_size" in lower and not self.world_size and (match := _WORLD.search(text)):
+        if "world" in lower and not self.world_size and (match := patterns.WORLD.search(text)):
             self.world_size = Reading(int(match[1]), place(self.path, line, text))
-        if "NVIDIA" in text and (match := _GPU.search(text)):
+        if "NVIDIA" in text and len(self.gpus) < MOST_KEPT and (match := patterns.GPU.search(text)):
             self.gpus[match[1].strip()] = None
         if text.startswith("Traceback (most recent call last)"):
             self.tracebacks.append(place(self.path, line, text))
-        if not self.train_steps:
+        if not self.train_steps and len(self.settings) < MOST_KEPT:
             self._setting(line, text)
 
     def log(self) -> Log:
@@ -290,10 +311,11 @@ class _Reader:
             self.embedded.append((self.source_start, self.lines))
         if self.last_train_time:
             self.timings.append(self.last_train_time)
+        ends = (*(start - 1 for start in self.starts[1:]), self.lines)
         return Log(
             self.path,
             self.lines,
-            tuple(self.metrics),
+            tuple(sorted((*self.whole, *self.partial), key=lambda metric: metric.location.line or 0)),
             tuple(self.train_steps),
             tuple(sorted(self.timings, key=lambda timing: timing.location.line or 0)),
             tuple(self.sizes),
@@ -307,90 +329,141 @@ class _Reader:
             self.settings,
             tuple(self.embedded),
             tuple(self.tracebacks),
+            tuple(self.stops),
+            tuple(zip(self.starts, ends, strict=True)),
         )
 
     def _in_source(self, line: int, part: str) -> bool:
         if self.source_start is None:
-            if part.startswith(("import ", "from ")) and _SOURCE_STARTS.match(part.rstrip()):
+            if part.startswith(("import ", "from ")) and patterns.SOURCE_STARTS.match(part.rstrip()):
                 self.source_start = line
                 return True
             return False
-        if part[:1].isspace() or not _SOURCE_ENDS.match(part):
+        if part[:1].isspace() or not patterns.SOURCE_ENDS.match(part):
             return True
         self.embedded.append((self.source_start, line - 1))
         self.source_start = None
         return False
 
     def _training(self, line: int, text: str) -> bool:
-        match = _TRAINING.search(text)
-        if match:
-            seconds = float(match[4]) * _UNITS.get(match[5] or "s", 1.0) if match[4] else None
-            self.train_steps.append(TrainStep(int(match[1]), int(match[2]), float(match[3]), seconds, line))
-        return bool(match)
+        match = patterns.TRAINING.search(text)
+        if match is None:
+            return False
+        step = int(match[1])
+        if self.train_steps and step < self.train_steps[-1].step:
+            self._begin_run(self.scored_again or line)
+        self.scored_again = None
+        seconds = _seconds(match[4]) if match[4] else None
+        self.train_steps.append(TrainStep(step, int(match[2]), float(match[3]), seconds, line))
+        if seconds:
+            self.last_train_time = Timing("train_time", "step", seconds, place(self.path, line, text))
+        return True
+
+    def _begin_run(self, line: int) -> None:
+        self.starts.append(line)
+        if self.last_train_time:
+            self.timings.append(self.last_train_time)
+            self.last_train_time = None
 
     def _score(self, line: int, text: str) -> None:
-        found = list(_METRIC.finditer(text))
-        bpb = [m for m in found if m[1].lower().endswith("bpb") and "train" not in m[1].lower()]
+        found = list(patterns.METRIC.finditer(text))
+        bpb = [match for match in found if _is_score(match[1].lower(), match[2])]
         loss = [m for m in found if m[1].lower() in ("val_loss", "loss", "vl", "model_val_loss", "ngram_val_loss")]
-        step = _STEP.search(text)
         if not bpb and not (loss and "val_loss" in text):
             return
+        match = patterns.STEP.search(text)
+        step = int(match[1] or match[2]) if match else None
         paired = len(bpb) == len(loss)
         stage = text[: min(m.start() for m in (*bpb, *loss))].strip(" \t:|-–—>*")
-        partial = bool(_PARTIAL.search(text))
+        partial = bool(patterns.PARTIAL.search(text))
         where = place(self.path, line, text)
+        if step is not None and self.train_steps and step < self.train_steps[-1].step:
+            self.scored_again = self.scored_again or line
         for index in range(max(len(bpb), 1)):
-            self.metrics.append(
+            (self.partial if partial else self.whole).append(
                 Metric(
-                    "step" if step else stage,
+                    stage if step is None else "step",
                     Figure.read(loss[index][2]) if paired or not bpb else None,
                     Figure.read(bpb[index][2]) if bpb else None,
-                    int(step[1]) if step else None,
+                    step,
                     partial,
                     where,
                 )
             )
 
     def _time(self, line: int, text: str) -> None:
-        if _PARTIAL.search(text):
+        if patterns.PARTIAL.search(text):
             return
-        in_training = bool(_STEP.search(text))
-        for match in _TIMING.finditer(text):
-            unit = match[3] or ("ms" if match[1].endswith("_ms") else "s")
-            seconds = float(match[2]) * _UNITS.get(unit, 1.0)
-            timing = Timing(match[1], text[: match.start()].strip(" \t:"), seconds, place(self.path, line, text))
-            if match[1] == "train_time":
-                self.last_train_time = timing
-            elif not in_training:
+        step = patterns.STEP.search(text)
+        where = place(self.path, line, text)
+        of_training = False
+        for match in patterns.TIMING.finditer(text):
+            name = "train_time" if (step and _so_far(match[1].lower(), step, text)) or match[1] == "tt" else match[1]
+            if patterns.BUDGET.search(name):
+                continue
+            unit = patterns.UNIT_SUFFIX.search(name)
+            seconds = _seconds(match[2], unit[1] if unit else "s")
+            timing = Timing(name, text[: match.start()].strip(" \t:"), seconds, where)
+            if is_train_time(name) and not name.startswith("total"):
+                of_training = True
+                self._trained(timing)
+            elif not step:
                 self.timings.append(timing)
+        if not of_training and (said := patterns.TRAINED.search(text)):
+            self._trained(Timing("train_time", text[: said.start()].strip(" \t:"), _seconds(said[1]), where))
+
+    def _trained(self, timing: Timing) -> None:
+        """A later time replaces an earlier one, unless a summary only repeats it with fewer digits."""
+        last = self.last_train_time.seconds if self.last_train_time else 0.0
+        if timing.seconds > 0 and timing.seconds not in (round(last), round(last, 1)):
+            self.last_train_time = timing
+
+    def _stop(self, line: int, text: str) -> None:
+        if patterns.STOP.search(text):
+            stop = Stop.ITERATIONS if patterns.STEP_CAP.search(text) else Stop.WALLCLOCK
+            self.stops.append(Reading(stop, place(self.path, line, text)))
 
     def _size(self, line: int, text: str) -> None:
         where = place(self.path, line, text)
-        total, summed = _TOTAL.match(text), _SUMMED.search(text)
-        if code := summed or _CODE.search(text):
-            self.sizes.append(LoggedSize("code", "code", _count(code[1]), where))
-        if summed and not total:
-            self.sizes.append(LoggedSize("total", text[: summed.start()].strip(" :="), _count(summed[2]), where))
-        elif total:
-            self.sizes.append(LoggedSize("total", total[1].strip(), _count(total[2]), where))
-        elif match := _MODEL.search(text):
+        found = (pattern.search(text) for pattern in patterns.TOTALS)
+        total = next(filter(None, found), None)
+        parts = total.groupdict() if total else {}
+        stated = patterns.CODE.search(text)
+        if code := parts.get("code") or (stated and (stated[1] or stated[2])):
+            self.sizes.append(LoggedSize("code", "code", _count(code), where))
+        if total is None and any(size.kind == "code" for size in self.sizes):
+            total = patterns.TOTAL_BYTES.search(text)
+        if total:
+            label = text[: total.start("total")].strip(" \t:=\"'")
+            self.sizes.append(LoggedSize("total", label, _count(total["total"]), where))
+        elif match := patterns.MODEL.search(text):
             self.sizes.append(LoggedSize("model", match[1].strip(), _count(match[2]), where))
 
     def _tokens(self, line: int, text: str) -> None:
         where = place(self.path, line, text)
-        if match := _VAL_TOKENS.search(text):
+        if match := patterns.VAL_TOKENS.search(text):
             self.val_tokens.append(Reading(_count(match[1]), where))
-        if match := _COUNTED.search(text):
+        if match := patterns.COUNTED.search(text):
             self.denominators.append(Denominator(int(match[1]), int(match[2]), where))
 
     def _setting(self, line: int, text: str) -> None:
         where = place(self.path, line, text)
-        if match := _SETTING.match(text):
+        if match := patterns.SETTING.match(text):
             self.settings.setdefault(match[1], Reading(match[2].strip(), where))
             return
         words = text.split()
-        pairs = [_PAIR.fullmatch(word) for word in words]
+        pairs = [patterns.PAIR.fullmatch(word) for word in words]
         if words and all(pairs):
             for pair in pairs:
                 if pair:
                     self.settings.setdefault(pair[1], Reading(pair[2], where))
+
+
+def _so_far(name: str, step: re.Match[str], text: str) -> bool:
+    """Whether a duration on the line of a step is the training time until then, not that of the step or its evaluation."""
+    return name == "elapsed" or (name == "time" and (" avg:" in text or step[2] is not None))
+
+
+def _is_score(name: str, value: str) -> bool:
+    """Whether a name stands for bits per byte of validation text, not for a difference or training text."""
+    return name.endswith(("bpb", "bits_per_byte")) and not re.search("train|delta", name) and not value.startswith("-")

@@ -63,7 +63,7 @@ def run_size(log: Log) -> RunSize | None:
 
     Scripts print the size of the uncompressed model first, as a "submission size" of its own; that sum is not meant.
     """
-    stated = [size for size in log.sizes if size.kind != "code"]
+    stated = [size for size in log.sizes if size.kind != "code" and log.counts(size.location)]
     last = max((index for index, size in enumerate(stated) if _COMPRESSED.search(size.label)), default=None)
     if last is None:
         return _unlabelled(log)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import dataclass
+from typing import BinaryIO
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgaudit.evidence.logs import Log, is_log, read_log
+from pgaudit.evidence.logs import MOST_KEPT, Log, Stop, is_log, read_log
 from pgaudit.submission import File
 
 OFFICIAL = """\
@@ -94,6 +98,7 @@ def test_the_layout_with_a_dump_of_settings() -> None:
     assert log.train_steps[0].seconds == 270.0
     assert [metric.partial for metric in log.metrics] == [False, True, False]
     assert {timing.name: timing.seconds for timing in log.timings} == {
+        "train_time": 270.0,
         "eval_time": 25.831,
         "elapsed": 419.3,
         "total_eval_time": 497.5,
@@ -110,6 +115,204 @@ def test_the_training_time_of_the_run_is_the_last_one_printed() -> None:
         "step:1/2 val_loss:2.0 val_bpb:1.2 train_time:5ms\nstopping_early: wallclock_cap train_time:600028ms step:2/2\n"
     )
     assert [timing.seconds for timing in log.timings if timing.name == "train_time"] == [600.028]
+
+
+@pytest.mark.parametrize(
+    "text,seconds",
+    [
+        ("step:1/9 train_loss:2.0 train_time:5000ms\n", 5.0),
+        (
+            "2500/2500 train_loss: 3.1943 train_time: 37.1m tok/s: 884157\n2500/2500 val_loss: 3.1 val_bpb: 1.2\n",
+            2226.0,
+        ),
+        ("step:9/9 train_loss:2.0 train_time:5ms\nstopping_early: wallclock_cap train_time:0ms step:9/9\n", 0.005),
+        ("step:9/9 val_loss:1.9 val_bpb:1.3 train_time:600028ms\ntrain_time_s:  600\n", 600.028),
+        ("s:40/90 tl:2.0 tt:5000ms\nstop tt:600028ms s:50/90\n", 600.028),
+        ("step:9/9 val_bpb:1.4420 tokens:529M elapsed:541s\n", 541.0),
+        ("step:9/9 val_loss:1.9 val_bpb:1.3 time:7000ms avg:5.0ms\n", 7.0),
+        ("Step 9 | Train loss: 2.3797 | Time: 6456.7s\n", 6456.7),
+        ("Training complete in 590s (2227 steps)\n", 590.0),
+        ("Training done: 10000 steps, 101156.6s\n", 101156.6),
+        ("Training Time: 30.8 minutes\n", 1848.0),
+        ("Total wall-clock training: 9m 39.58s\n", 579.58),
+        ("train_time (before calibration):593049ms\n", 593.049),
+        ('  "training_seconds": 300.5,\n', 300.5),
+        ("train_time:555056ms\ncalibrated post_time:42434ms total_train_time:597490ms\n", 597.49),
+    ],
+)
+def test_ways_to_print_the_training_time(text: str, seconds: float) -> None:
+    time = log_of(text).train_time
+    assert time
+    assert time.seconds == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "step:9/9 val_loss:1.9 val_bpb:1.3 time:35000ms",
+        "Training for 5120 steps (~9m 41s estimated)",
+        "Effective training: 595s",
+        "budget_check train:586092ms + gptq:7503ms",
+        "[POST] training done: 16140 steps, 1057.8M tokens",
+        "training_time: <10min",
+        "max_train_time: 600s",
+        "step:0/9 val_loss:6.9 val_bpb:4.1 train_time:0ms",
+        "ttt_epoch:2/2 loss:1.9404 time:311.0s",
+    ],
+)
+def test_other_times_are_not_the_training_time(line: str) -> None:
+    assert log_of(line).train_time is None
+
+
+@pytest.mark.parametrize(
+    "line,score",
+    [
+        ("Quantized BPB (no XSA): 1.018237", 1.018237),
+        ("final_exact val_bpb 1.0500312", 1.0500312),
+        ("eval_bits_per_byte=2.48898442", 2.48898442),
+        ("candidate val_loss:3.3 val_bpb:1.311\ndelta_bpb=-0.055", 1.311),
+        ('ttt val_bpb:1.2\n  "val_bpb": 1.3,', 1.2),
+    ],
+)
+def test_ways_to_print_a_score(line: str, score: float) -> None:
+    final = log_of(line).final
+    assert final
+    assert final.val_bpb
+    assert final.val_bpb.value == score
+
+
+def test_the_step_of_a_score_in_columns() -> None:
+    (metric,) = log_of("step  1000 | val_loss 2.2290 | val_bpb 1.1216\n").metrics
+    assert metric.val_loss
+    assert (metric.step, metric.val_loss.value) == (1000, 2.229)
+
+
+def test_the_score_of_a_model_that_was_trained_further_is_not_final() -> None:
+    log = log_of("step:0/9 val_loss:6.9 val_bpb:4.1\nstep:1/9 train_loss:6.9 train_time:5ms\n")
+    assert log.final is None
+    assert len(log.metrics) == 1
+
+
+AGAIN = """\
+step:100/200 train_loss:2.9 train_time:9000ms
+preempted: the run begins again
+step:0/200 val_loss:6.9 val_bpb:4.1 train_time:0ms
+step:1/200 train_loss:6.9 train_time:90ms
+step:200/200 train_loss:2.8 train_time:18000ms
+Total submission size int8+zlib: 15868326 bytes
+final val_loss:2.8 val_bpb:1.6
+"""
+
+
+def test_of_several_runs_the_last_whole_one_counts() -> None:
+    text = AGAIN + "seed:2\nstep:1/200 train_loss:6.9 train_time:95ms\nTotal submission size int8+zlib: 7 bytes\n"
+    log = log_of(text)
+    assert (log.runs, log.run) == (((1, 2), (3, 8), (9, 10)), (3, 8))
+    assert log.final
+    assert log.train_time
+    assert (log.final.location.line, log.train_time.seconds) == (7, 18.0)
+    assert [size.bytes for size in log.totals] == [15_868_326]
+
+
+def test_scores_printed_again_are_no_run() -> None:
+    log = log_of(AGAIN + "step:0/200 val_loss:6.9 val_bpb:4.1\nfinal val_loss:2.8 val_bpb:1.6\n")
+    assert log.runs == ((1, 2), (3, 9))
+
+
+def test_an_evaluation_after_training_has_the_time_of_that_training() -> None:
+    log = log_of("step:9/9 train_loss:2.0 train_time:5000ms\nmodel_params:7\nfinal val_loss:2.0 val_bpb:1.2\n")
+    assert log.train_time
+    assert log.train_time.seconds == 5.0
+
+
+STEP = "step:5/9 train_loss:2.0 train_time:5ms\n"
+
+
+@pytest.mark.parametrize(
+    "text,stop",
+    [
+        ("stopping_early: wallclock_cap train_time:600028ms step:2/20\n", Stop.WALLCLOCK),
+        ("Wallclock limit reached (600s), will stop after this step\n", Stop.WALLCLOCK),
+        ("stopping_early: max_steps_cap=100 train_time:77124ms step:100/200\n", Stop.ITERATIONS),
+        (STEP + "step:9/9 train_loss:2.0 train_time:9ms\n", Stop.ITERATIONS),
+        (STEP + "step:9/9 val_loss:2.0 val_bpb:1.2\n", Stop.ITERATIONS),
+        (STEP + "Traceback (most recent call last)\n", Stop.CRASH),
+        (STEP, None),
+        ("ttt_chunk: time cap 460.2s > 460.0s, stopping at chunk 1668/1893\n", None),
+    ],
+)
+def test_why_training_ended(text: str, stop: Stop | None) -> None:
+    assert log_of(text).stop is stop
+
+
+@dataclass(frozen=True)
+class Generated(File):
+    """A file that is never in memory as a whole."""
+
+    lines: tuple[bytes, ...] = ()
+    times: int = 1
+
+    def open(self) -> BinaryIO:
+        return io.BufferedReader(_Repeated(b"".join(self.lines), self.times))  # type: ignore[type-var]
+
+
+class _Repeated(io.RawIOBase):
+    """The same bytes many times."""
+
+    def __init__(self, block: bytes, times: int) -> None:
+        self.block, self.size, self.at = block, len(block) * times, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.size}[whence]
+        return self.at
+
+    def tell(self) -> int:
+        return self.at
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        start = self.at % len(self.block)
+        piece = self.block[start : start + min(len(buffer), self.size - self.at)]
+        buffer[: len(piece)] = piece
+        self.at += len(piece)
+        return len(piece)
+
+
+def test_of_a_very_long_log_a_bounded_number_of_facts_is_kept() -> None:
+    lines = (
+        b"step:1/9 train_loss:2.0 train_time:5ms\n",
+        b"chunk 1/9 bpb:1.3 | seed:1 val_tokens:7 eval_time:5ms train_shards:80\n",
+        b"final val_loss:2.0 val_bpb:1.2 eval_time:5ms\n",
+        b"Total submission size: 15868326 bytes\nTraceback (most recent call last)\n",
+    )
+    times = 2 * MOST_KEPT
+    log = read_log(Generated("train.log", None, bytes, lines=lines, times=times))
+    assert log.lines == 5 * times
+    kept = (log.train_steps, log.timings, log.sizes, log.seeds, log.val_tokens, log.train_shards, log.tracebacks)
+    assert max(map(len, kept)) <= MOST_KEPT + 1
+    assert len(log.metrics) <= 2 * MOST_KEPT
+    assert log.final
+    assert log.final.location.line == log.lines - 2
+    assert log.train_steps[0].line == 1
+
+
+@pytest.mark.parametrize("separator", ["\r", " "])
+def test_a_very_long_line_is_read_in_pieces(separator: str) -> None:
+    data = (separator.join(f"{number:09d}" for number in range(50_000)) + f"{separator}\nval_bpb:1.2\n").encode()
+    log = log_of(data)
+    assert log.final
+    assert log.final.location.line == 2
+
+
+def test_a_progress_bar_of_any_length_has_its_last_state() -> None:
+    log = log_of("\r".join(["x" * 50] * 5_000 + ["final val_loss:2.0 val_bpb:1.2"]))
+    assert log.final
+    assert log.final.location.text == "final val_loss:2.0 val_bpb:1.2"
 
 
 SOURCE = '''"""A script."""
@@ -199,6 +402,16 @@ def test_a_line_that_states_tokens_and_bytes() -> None:
         ("model:15567567 code:53472 total:15621039 (15.62 MB)", [("code", 53_472), ("total", 15_621_039)]),
         ("Serialized model: 106313663 bytes  Code size: 49961 bytes", [("code", 49_961), ("model", 106_313_663)]),
         ("model_params:21778504 world_size:8", []),
+        ("Serialized zstd-22: 15449423 bytes  Total: 15504722 bytes", [("total", 15_504_722)]),
+        ("artifact: 15567435B model + 51283B code = 15618718B (1.75x)", [("code", 51_283), ("total", 15_618_718)]),
+        ("artifact: 39746665 bytes (model:39699532 code:47133)", [("code", 47_133), ("total", 39_746_665)]),
+        ("total:15962841B", [("total", 15_962_841)]),
+        ("budget:15995705/16000000 (16.00/16.00MB) FITS", [("total", 15_995_705)]),
+        ('  "bytes_total": 118013,', [("total", 118_013)]),
+        ("code_bytes=17545\ntotal_bytes=15998150", [("code", 17_545), ("total", 15_998_150)]),
+        ("total_bytes=151080891", []),
+        ("raw model:98434727 code:40698 total:98475425", []),
+        ("failed (exit code: 1)", []),
     ],
 )
 def test_ways_to_print_a_size(line: str, sizes: list[tuple[str, int]]) -> None:
