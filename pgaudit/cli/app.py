@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pgaudit.cli import card, rules, scan, sweep
+from pgaudit.cli import card, fix, rules, scan, sweep
 
 
 def version(asked: bool) -> None:
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 app.command()(scan.scan)
 app.command()(card.card)
+app.command()(fix.fix)
 app.command()(sweep.sweep)
 app.add_typer(rules.app, name="rules")
 
