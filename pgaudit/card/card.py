@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from pgaudit.card import architecture, artifact, evaluation, knobs, training
 from pgaudit.card.comparison import compare
+from pgaudit.card.derived import derive
 from pgaudit.card.facts import Card, Category, Fact, Parameter
 from pgaudit.card.reach import Program
 from pgaudit.card.settings import Settings
@@ -42,6 +43,7 @@ def card_of(evidence: Evidence) -> Card:
 def facts_of(run: Run) -> Iterator[Fact]:
     """Everything that the code of a run shows, as often as it does."""
     settings = Settings(run)
+    derive(settings)
     program = Program(run, settings)
     yield from architecture.facts(program, settings)
     yield from training.facts(program, settings, evaluation.adapting(program))

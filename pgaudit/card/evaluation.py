@@ -39,7 +39,7 @@ def _windows(program: Program, settings: Settings) -> Iterator[Fact]:
     step, whole = number(stride), number(length)
     if stride is None or step is None:
         return
-    off = dormant(program, stride)
+    off = dormant(program, settings, stride)
     switch = settings.get("SLIDING_WINDOW_ENABLED", "SLIDING_EVAL")
     off = off or (str(switch) if switch and switch.is_off else "")
     if whole and step >= whole:
@@ -48,7 +48,13 @@ def _windows(program: Program, settings: Settings) -> Iterator[Fact]:
         )
         return
     given = parameters(settings, "stride=EVAL_STRIDE|SLIDING_WINDOW_STRIDE,length=EVAL_SEQ_LEN|TRAIN_SEQ_LEN")
-    yield Fact(Category.EVALUATION, f"sliding window stride {step:g}", stride.place, given, off)
+    yield Fact(
+        Category.EVALUATION,
+        f"sliding window stride {step:g}" if step > 0 else "sliding window",
+        stride.place,
+        given,
+        off,
+    )
 
 
 def adapting(program: Program) -> frozenset[ir.Function]:

@@ -13,6 +13,8 @@ from pgaudit.card.reach import Program
 from pgaudit.card.settings import Setting, Settings
 
 UNREAD = "nothing that runs reads it"
+FIRST_LAYERS = frozenset({"PARALLEL_START_LAYER", "PARALLEL_RESIDUAL_START"})
+"""Settings that name the layer from which on something is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +99,18 @@ def facts(program: Program, settings: Settings) -> Iterator[Fact]:
                 knob.name,
                 switches[0].place,
                 parameters(settings, knob.parameters),
-                next(filter(None, (dormant(program, setting) for setting in switches)), ""),
+                next(filter(None, (dormant(program, settings, setting) for setting in switches)), ""),
             )
 
 
-def dormant(program: Program, setting: Setting) -> str:
+def dormant(program: Program, settings: Settings, setting: Setting) -> str:
     """What keeps a setting's technique from running: its own value, or that no code looks at it."""
-    if setting.is_off:
+    value = number(setting)
+    if setting.is_off or (value is not None and value < 0):
         return str(setting)
+    layers = number(settings.get("NUM_LAYERS")) if setting.name in FIRST_LAYERS else None
+    if layers is not None and value is not None and value >= layers:
+        return f"{setting}; the network has {layers:g} layers"
     unread = setting.bound and not setting.bound & program.read
     return f"{setting.name} is set, but {UNREAD}" if unread else ""
 

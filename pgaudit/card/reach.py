@@ -17,6 +17,8 @@ from pgaudit.program import ir
 
 CALLED_BY_TORCH = frozenset({"forward", "backward", "step", "setup_context", "jvp", "vmap"})
 """Methods that a library calls."""
+LONGEST_QUOTE = 60
+"""Lines of more characters are named by their number alone."""
 NEVER_NAMED = "nothing that runs calls it"
 
 
@@ -196,9 +198,14 @@ class Program:
     def _reject(self, block: list[object], test: ir.Expr, answer: bool, context: Context) -> None:
         if block:
             decided = "; ".join(dict.fromkeys(map(str, self.settings.named_in(test))))
-            where = self.run.at((context.module, test.line))
-            reason = context.dormant or decided or f"the test at {where} is {'true' if answer else 'false'}"
+            reason = context.dormant or decided or self._told(context, test, answer)
             self._rejected.append((block, _replace(context, dormant=reason)))
+
+    def _told(self, context: Context, test: ir.Expr, answer: bool) -> str:
+        """A test and its answer in words; the line itself where it is short."""
+        where = self.run.at((context.module, test.line))
+        shown = f"`{where.text}`" if len(where.text) <= LONGEST_QUOTE else "the test"
+        return f"{shown} at {Location(where.path, where.line)} is {'true' if answer else 'false'}"
 
     def _define(self, node: ir.Function | ir.Class, context: Context) -> None:
         self._definitions.setdefault(node.name, []).append((node, context))

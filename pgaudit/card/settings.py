@@ -6,6 +6,7 @@ class and of its modules stand for them (``width = 512`` for ``WIDTH``).
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -61,7 +62,6 @@ class Settings:
         for module, lowered in run.modules.items():
             for name, value, line in _constants(lowered.body):
                 self._constant(name, value, run.at((module, line)))
-        self._derive(ir.nodes([module.body for module in run.modules.values()]))
 
     def get(self, *names: str) -> Setting | None:
         """The first of the names that the script knows; variables before constants."""
@@ -77,7 +77,7 @@ class Settings:
 
     def value(self, node: ir.Expr | None, local: Mapping[str, object] | None = None) -> object:
         """What an expression of settings and literals gives; ``UNKNOWN`` where that cannot be told."""
-        names = {**self.values, **(local or {})}
+        names = ChainMap(dict(local), self.values) if local else self.values
         return _value(node, names) if node is not None else UNKNOWN
 
     def _read(self, module: str, body: Iterable[object], asked: Mapping[str, tuple[str, str]]) -> None:
@@ -92,24 +92,6 @@ class Settings:
                 value, source = asked[name]
                 bound = frozenset(target for target, setting in self.settings_of.items() if setting == name)
                 self.by_name[name] = Setting(name, value, source, self.run.at((module, line)), bound)
-
-    def _derive(self, nodes: Iterable[object]) -> None:
-        """Attributes that hold one known value wherever they are bound: ``self.head = None if tied else …``."""
-        found: dict[str, list[object]] = {}
-        for node in nodes:
-            if isinstance(node, ir.Assign) and node.value is not None:
-                for target in node.targets:
-                    if isinstance(target, ir.Attribute):
-                        found.setdefault(target.attr, []).append(self.value(node.value))
-            elif isinstance(node, ir.AugAssign) and isinstance(node.target, ir.Attribute):
-                found.setdefault(node.target.attr, []).append(UNKNOWN)
-            elif isinstance(node, ir.Class):
-                for part in node.body:
-                    if isinstance(part, ir.Assign) and isinstance(part.targets[0], ir.Name) and part.value is not None:
-                        found.setdefault(part.targets[0].id, []).append(self.value(part.value))
-        for name, values in found.items():
-            if name not in self.values and known(*values) and all(value == values[0] for value in values):
-                self.values[f".{name}"] = values[0]
 
     def _bind(self, target: str, name: str, expression: ir.Expr, asked: tuple[str, str]) -> None:
         if name in PROCESS:

@@ -16,10 +16,10 @@ from statistics import fmean
 from pgaudit.errors import TargetError
 from pgaudit.evidence.claims import ALIASES, Claims
 from pgaudit.evidence.evidence import Evidence
-from pgaudit.evidence.logs import Metric
+from pgaudit.evidence.logs import Log, Metric
 from pgaudit.evidence.numbers import Figure, number
 from pgaudit.evidence.sizes import run_size
-from pgaudit.evidence.support import averaged
+from pgaudit.evidence.support import averaged, prints
 from pgaudit.fix.members import edited, members
 
 NUMERIC = (
@@ -182,20 +182,30 @@ def _differs_by(metric: Metric, score: float) -> float:
 
 def _total(evidence: Evidence) -> Iterator[Change]:
     """The one size that all logs of the claimed runs state."""
-    sizes = [size for log in evidence.claimed_logs if (size := run_size(log))]
-    if len({size.total.bytes for size in sizes}) == 1:
+    logs = _standing(evidence)
+    sizes = [size for log in logs if (size := run_size(log))]
+    if len(sizes) == len(logs) and len({size.total.bytes for size in sizes}) == 1:
         yield Change("bytes_total", str(sizes[0].total.bytes), f"printed at {sizes[0].total.location}")
 
 
 def _seeds(evidence: Evidence) -> Iterator[Change]:
     """The seeds of the finished runs, where each log states one and all of them stand behind the claimed score."""
-    logs = [log for log in evidence.logs if log.final]
-    seeds = [{stated.value for stated in log.seeds} for log in logs]
-    claimed = {stated.value for log in evidence.claimed_logs for stated in log.seeds}
-    if logs and all(len(found) == 1 for found in seeds) and claimed == {seed for found in seeds for seed in found}:
-        values = sorted({seed for found in seeds for seed in found})
-        places = ", ".join(str(log.seeds[0].location) for log in logs)
-        yield Change("seeds", json.dumps(values), f"printed at {places}")
+    finished = [log for log in evidence.logs if log.final]
+    seeds = [{stated.value for stated in log.seeds} for log in finished]
+    claimed = {stated.value for log in _standing(evidence) for stated in log.seeds}
+    if finished and all(len(found) == 1 for found in seeds) and claimed == {seed for found in seeds for seed in found}:
+        places = ", ".join(str(log.seeds[0].location) for log in finished)
+        yield Change("seeds", json.dumps(sorted(claimed)), f"printed at {places}")
+
+
+def _standing(evidence: Evidence) -> list[Log]:
+    """The logs that print a claimed score or whose mean it is; without any claimed score, the only log that finished."""
+    scores = evidence.claimed_scores
+    if not scores:
+        finished = [log for log in evidence.logs if log.final]
+        return finished if len(finished) == 1 else []
+    means = {path for score in scores for path in averaged(evidence.logs, score)}
+    return [log for log in evidence.logs if log.path in means or any(prints(metric, scores) for metric in log.metrics)]
 
 
 def _digits(figure: Figure) -> str:

@@ -218,6 +218,39 @@ def test_the_untied_head_of_tied_embeddings_gets_no_optimiser() -> None:
     assert not facts(text, {"run.sh": "TIE_EMBEDDINGS=0 python train_gpt.py\n"})["Adam"].dormant
 
 
+def test_what_constructors_hand_on_decides_branches_inside_networks() -> None:
+    text = """
+class Feed(nn.Module):
+    def __init__(self, gated=False):
+        self.gated = gated
+
+    def forward(self, x):
+        if self.gated:
+            return F.silu(self.gate(x)) * self.up(x)
+        return F.relu(self.up(x)).square()
+
+
+class Block(nn.Module):
+    def __init__(self, gated=True):
+        self.feed = Feed(gated=gated)
+
+
+net = Block(gated=h.tied)
+"""
+    assert facts(text)["ReLU squared"].dormant
+    assert not facts(text)["SwiGLU"].dormant
+    found = facts(text, {"run.sh": "TIE_EMBEDDINGS=0 python train_gpt.py\n"})
+    assert found["SwiGLU"].dormant
+    assert not found["ReLU squared"].dormant
+
+
+def test_a_layer_that_the_network_does_not_have_is_no_layer() -> None:
+    head = HEAD.replace("    tied =", '    begin = int(os.environ.get("PARALLEL_START_LAYER", 7))\n    tied =')
+    assert not facts("print(h.begin)\n", head=head)["parallel residuals"].dormant
+    off = facts("print(h.begin)\n", {"run.sh": "PARALLEL_START_LAYER=99 python train_gpt.py\n"}, head)
+    assert off["parallel residuals"].dormant == "PARALLEL_START_LAYER=99, run.sh:1; the network has 9 layers"
+
+
 def test_windows_overlap_where_the_stride_is_shorter() -> None:
     assert values(facts("print(h.eval_stride)\n")["sliding window stride 64"])["length"] == "1024"
     found = facts("print(h.eval_stride)\n", {"run.sh": "EVAL_STRIDE=1024 python train_gpt.py\n"})

@@ -107,6 +107,13 @@ def test_seeds_of_runs_that_the_score_does_not_count_are_not_added(clean_folder:
     assert added(diff) == []
 
 
+def test_a_log_that_does_not_show_the_score_says_nothing_of_its_size(clean_folder: Path) -> None:
+    for log in ("train_seed1337.log", "train_seed2024.log"):
+        (clean_folder / log).unlink()
+    assert added(change(clean_folder, bytes_total=..., seeds=..., seed_results=...)) == []
+    assert added(change(clean_folder, val_bpb=1.2207588)) == ['"bytes_total": 14127971,', '"seeds": [42],']
+
+
 def test_what_only_the_author_knows_is_named_and_left(clean_folder: Path) -> None:
     change(clean_folder, author=..., github_id=None)
     done = run_pgaudit("fix", clean_folder)
