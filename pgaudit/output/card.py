@@ -77,10 +77,13 @@ def _figure(figure: Figure | None) -> str:
 
 
 def _places(figure: Figure | None) -> str:
-    if figure is None or not figure.places:
-        return ""
+    return f"{_spot(figure.places[0])}{_more(figure)}" if figure and figure.places else ""
+
+
+def _more(figure: Figure) -> str:
+    """How many places there are beside the first."""
     more = len(figure.places) - 1
-    return _spot(figure.places[0]) + (f" and {more} more" if more else "")
+    return f" and {more} more" if more > 0 else ""
 
 
 # --- terminal ------------------------------------------------------------------------------------------------------
@@ -167,7 +170,9 @@ def _markdown(card: Card) -> Iterator[str]:
         yield "| claim | claimed | found | |"
         yield "|---|---|---|---|"
         for row in card.comparisons:
-            found = f"{escape.markdown(_figure(row.found))} {escape.code(_places(row.found))}".strip()
+            found = escape.markdown(_figure(row.found))
+            if row.found and row.found.places:
+                found += f" {escape.code(_spot(row.found.places[0]))}{_more(row.found)}"
             yield _row(escape.markdown(_claim(row)), escape.markdown(_figure(row.claimed)), found, answer(row))
         yield ""
     for title, lines in (
