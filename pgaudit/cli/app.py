@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pgaudit.cli import rules, scan, sweep
+from pgaudit.cli import card, fix, rules, scan, sweep
 
 
 def version(asked: bool) -> None:
@@ -30,6 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # pgaudit.__main__ reports internal errors
 )
 app.command()(scan.scan)
+app.command()(card.card)
+app.command()(fix.fix)
 app.command()(sweep.sweep)
 app.add_typer(rules.app, name="rules")
 

@@ -11,12 +11,27 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from pgaudit.errors import TargetError
+from pgaudit.errors import NothingToAudit, TargetError
 
 if TYPE_CHECKING:
     from pgaudit.rulebook import Rulebook
+    from pgaudit.submission import Collected
     from pgaudit.waivers import Waivers
 
+Target = Annotated[
+    str | None,
+    typer.Argument(
+        help="Record folder, script, checkout, `-` or OWNER/REPO#N (default: here); with --rev, a folder of it."
+    ),
+]
+CloneDirectory = Annotated[
+    Path | None, typer.Option("--repo", help="Read a pull request or a ref of this clone; no checkout.")
+]
+PullRequest = Annotated[int | None, typer.Option("--pr", min=1, help="Number of a pull request in --repo.")]
+Revision = Annotated[str | None, typer.Option("--rev", help="A ref or commit in --repo.")]
+BaseRevision = Annotated[
+    str | None, typer.Option("--base", help="What --rev is compared with (default: the default branch).")
+]
 EditionDate = Annotated[
     datetime | None,
     typer.Option(
@@ -27,6 +42,18 @@ WaiverFile = Annotated[
     Path | None, typer.Option("--waivers", help="TOML file with findings that the referee set aside.", metavar="FILE")
 ]
 OutputFile = Annotated[Path | None, typer.Option("--output", "-o", help="Write here, not to standard output.")]
+
+
+def submissions(
+    target: str | None, repo: Path | None = None, pr: int | None = None, rev: str | None = None, base: str | None = None
+) -> Collected:
+    """What a command is asked about. Raises ``NothingToAudit`` where the target holds no submission."""
+    from pgaudit.collect import collect
+
+    collected = collect(target or (None if repo else "."), repo=repo, pr=pr, rev=rev, base=base)
+    if not collected.submissions:
+        raise NothingToAudit(f"{collected.origin.source}: no record folder and no script to audit")
+    return collected
 
 
 def read_waivers(path: Path | None, book: Rulebook) -> Waivers:

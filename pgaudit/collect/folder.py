@@ -53,6 +53,28 @@ def from_stdin() -> Collected:
     return Collected(origin, (Submission(ROOT, {script.path: script}, origin),))
 
 
+def overwrite(target: str, submission: Submission, path: str, text: str) -> None:
+    """Write a file of a submission back to the folder on disk that it was read from.
+
+    Raises ``TargetError`` where the target is no such folder, or where the file is not what was read.
+    """
+    shown = printable(target)
+    root = Path(target)
+    if not root.is_dir():
+        raise TargetError(f"{shown} is not a folder on disk", hint="drop --write, or name a folder")
+    root = root.resolve(strict=True)
+    place = _KNOWN_PLACE.fullmatch(root.as_posix())
+    inside = "" if submission.folder == ROOT else submission.folder
+    file = root / (inside.removeprefix(place[1]).lstrip("/") if place else inside) / path
+    try:
+        if _read(file, path) != submission.files[path].data:
+            raise TargetError(f"{shown}: {path} changed while it was read", hint="run the command again")
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)), "wb") as stream:
+            stream.write(text.encode("utf-8"))
+    except (OSError, UnreadableFile) as error:
+        raise TargetError(f"{shown}: cannot write {path}: {error}") from error
+
+
 def _submissions(root: Path, origin: Origin) -> Iterator[Submission]:
     place = _KNOWN_PLACE.fullmatch(root.as_posix())
     prefix = f"{place[1]}/" if place else ""

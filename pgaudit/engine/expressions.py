@@ -267,7 +267,9 @@ def _conditional(m: Machine, node: ir.Conditional) -> Value:
     test = evaluate(m, node.test)
     answer = truth(m, test)
     if answer is not None:
+        m.decide(node, answer)
         return decided(m, test, evaluate(m, node.body if answer else node.orelse))
+    m.decide(node, True, False)
     m.uncertain += 1
     body, orelse = evaluate(m, node.body), evaluate(m, node.orelse)
     m.uncertain -= 1

@@ -163,6 +163,8 @@ class Machine:
     """The test that ended the current block, until the block takes note of it."""
     skipped: dict[int, Skipped] = field(default_factory=dict)
     """Blocks that the code's own off-defaults keep from running, by the node they belong to."""
+    decisions: dict[ir.Node, set[bool]] = field(default_factory=dict)
+    """The answers that the tests of branches may have, by the branch."""
     problems: dict[str, Spot] = field(default_factory=dict)
     """What the walk could not follow, with the first place."""
     _narrowed: dict[tuple[int, Linear | None, Linear | None, int], int] = field(default_factory=dict)
@@ -184,6 +186,10 @@ class Machine:
         if body and (unset := self.labels.of(decider.labels, Unset)):
             names = tuple(label.setting for label in unset)
             self.skipped.setdefault(id(node), Skipped(names, body, self.frame.source))
+
+    def decide(self, node: ir.Node, *answers: bool) -> None:
+        """Note which arms of a branch may run."""
+        self.decisions.setdefault(node, set()).update(answers)
 
     def place(self, line: int) -> Place:
         """Here, at ``line`` of the current text."""

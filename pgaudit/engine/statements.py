@@ -172,11 +172,13 @@ def _if(m: Machine, node: ir.If) -> Outcome:
         taken = node.body if answer else node.orelse
         if not m.handlers and taken and isinstance(taken[-1], ir.Jump) and taken[-1].kind == "raise":
             return None  # a check that fails: the run that counts did not, so the configuration that is known is not all of it
+        m.decide(node, answer)
         outcome = run(m, taken)
         if outcome == "return":
             m.frame.returns[-1] = decided(m, test, m.frame.returns[-1])
             m.decider = test
         return outcome
+    m.decide(node, True, False)
     return _chosen(m, test, lambda: branch(m, [lambda: run(m, node.body), lambda: run(m, node.orelse)]))
 
 

@@ -35,6 +35,8 @@ class Walk:
     """What could not be followed, with the first place."""
     skipped: Sequence[Skipped]
     """Blocks that the code's own off-defaults keep from running."""
+    decisions: Mapping[ir.Node, set[bool]]
+    """The answers that the test of an ``if`` or a conditional expression may have had; branches never met are not there."""
     limits: Mapping[Spot, float]
     """Comparisons of a clock with a known number, in seconds, by place."""
     trained: Sequence[tuple[int, Loops]]
@@ -91,4 +93,6 @@ def walk(
         m.problem("the walk was cut off after its step budget")
     except RecursionError:
         m.problem("the walk was cut off: nested too deeply")
-    return Walk(m.labels, m.events, m.read, m.problems, tuple(m.skipped.values()), m.limits, m.trained, m.steps)
+    return Walk(
+        m.labels, m.events, m.read, m.problems, tuple(m.skipped.values()), m.decisions, m.limits, m.trained, m.steps
+    )

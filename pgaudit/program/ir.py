@@ -308,6 +308,11 @@ class Module:
     body: list[Stmt]
 
 
+def children(node: Node | Argument | Generator | Handler) -> Iterator[object]:
+    """The values of a node's fields: nodes, lists of them, and everything else that it holds."""
+    return (getattr(node, name) for cls in type(node).__mro__ for name in getattr(cls, "__slots__", ()))
+
+
 def nodes(block: Iterable[object]) -> Iterator[object]:
     """Every node of a block, in no particular order."""
     pending: list[object] = [*block]
@@ -317,4 +322,4 @@ def nodes(block: Iterable[object]) -> Iterator[object]:
             pending.extend(part)
         elif isinstance(part, Node | Argument | Generator | Handler):
             yield part
-            pending.extend(getattr(part, name) for cls in type(part).__mro__ for name in getattr(cls, "__slots__", ()))
+            pending.extend(children(part))
