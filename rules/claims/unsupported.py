@@ -9,8 +9,8 @@ A submission includes the logs of its runs, so that its score can be checked. Ro
 
 ## How it decides
 Every line that prints a score counts, of every stage, and every mean of one stage over some of the logs, with room for rounding.
-An error needs a claim that is better than all that the logs end with by more than rounding, or logs that end with an exception; a
-claim that is worse harms nobody and is a note, as are logs that only sum up.
+An error needs a claim that is better than all that the logs end with by more than rounding, or worse by so much that it is of another
+evaluation, or logs that end with an exception; a claim that is a little worse harms nobody and is a note, as are logs that only sum up.
 
 ## Known limits
 A score whose log was not shipped, of several runs of which others were. Whether the log belongs to the script is another rule.
@@ -51,6 +51,8 @@ RULE = Rule.declare(
 
 ROUNDING = 0.0005
 """Bits per byte that rounding and a mean over other digits may come to."""
+ANOTHER = 0.02
+"""Bits per byte by which a worse claim is of another evaluation altogether."""
 
 
 def check(evidence: Evidence) -> Iterator[Finding]:
@@ -83,12 +85,12 @@ def _without_score(evidence: Evidence, claim: Location) -> Finding:
 
 def _another(score: float, finals: list[Metric], claim: Location) -> Finding:
     values = [metric.val_bpb.value for metric in finals if metric.val_bpb]
-    better = score < min(values) - ROUNDING
+    decided = score < min(values) - ROUNDING or score > max(values) + ANOTHER
     found = ", ".join(f"{value:.5f}" for value in sorted(values)[:5])
     return RULE.finding(
         f"no log shows the claimed {score:g}: the logs end with {found}",
         claim,
         steps=tuple(Step(metric.location, "the log ends with this score") for metric in finals[:5]),
-        severity=Severity.ERROR if better else Severity.NOTE,
+        severity=Severity.ERROR if decided else Severity.NOTE,
         facts={"claimed": score, "logged": sorted(values)[:5]},
     )
