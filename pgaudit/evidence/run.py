@@ -63,6 +63,11 @@ class Run:
     """The same, lowered."""
 
     @cached_property
+    def nodes(self) -> tuple[object, ...]:
+        """Every node of the main script, for rules that look at its text and not at its walk."""
+        return tuple(ir.nodes(self.modules[MAIN].body))
+
+    @cached_property
     def state_changes(self) -> tuple[StateBeforeScore, ...]:
         """Reported scores whose state had learned from the scored tokens."""
         return tuple(state_before_score(self.walk, self.score)) if self.score is not None else ()

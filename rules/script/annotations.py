@@ -50,7 +50,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     run = evidence.run
     if run is None:
         return
-    functions = (node for node in ir.nodes(run.modules[MAIN].body) if isinstance(node, ir.Function))
+    functions = (node for node in run.nodes if isinstance(node, ir.Function))
     wrong = sorted(
         ((node.line, complaint) for node in functions if (complaint := _complaint(node))), key=lambda pair: pair[0]
     )
@@ -78,8 +78,15 @@ def _complaint(function: ir.Function) -> str:
 
 def _returns(body: Iterable[object]) -> Iterator[ir.Return]:
     """The return statements of a body, those of functions inside it left out."""
-    inner = {id(node) for part in ir.nodes(body) if isinstance(part, ir.Function) for node in ir.nodes(part.body)}
-    return (node for node in ir.nodes(body) if isinstance(node, ir.Return) and id(node) not in inner)
+    pending: list[object] = [*body]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, list | tuple):
+            pending.extend(part)
+        elif isinstance(part, ir.Return):
+            yield part
+        elif isinstance(part, ir.Node | ir.Handler) and not isinstance(part, ir.Function | ir.Expr):
+            pending.extend(ir.children(part))
 
 
 def _is_none(value: ir.Expr) -> bool:

@@ -68,7 +68,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     if run is None:
         return
     available = sys.stdlib_module_names | PACKAGES | _shipped(evidence) | _required(evidence) | run.modules.keys()
-    strings = [node.value for node in ir.nodes(run.modules[MAIN].body) if isinstance(node, ir.Const)]
+    strings = [node.value for node in run.nodes if isinstance(node, ir.Const)]
     named = " ".join(value for value in strings if isinstance(value, str))
     for node in _needed(run.modules[MAIN].body):
         root = node.module.partition(".")[0]

@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from pgaudit.evidence.evidence import Evidence
-from pgaudit.evidence.run import MAIN
+from pgaudit.evidence.run import MAIN, Run
 from pgaudit.finding import Finding, Severity, Step
 from pgaudit.program import ir
 from pgaudit.rule import Rule, Ruling, Strength
@@ -58,7 +58,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     body = run.modules[MAIN].body
     words = Counter(_WORD.findall(run.layers[MAIN].text))
     bound: dict[str, list[int]] = {}
-    for name, line in (*_imported(body), *_flags(body)):
+    for name, line in (*_imported(run), *_flags(body)):
         bound.setdefault(name, []).append(line)
     unused = {name: sorted(lines) for name, lines in bound.items() if words[name] == len(lines)}
     if unused:
@@ -73,9 +73,9 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def _imported(body: list[ir.Stmt]) -> Iterator[tuple[str, int]]:
+def _imported(run: Run) -> Iterator[tuple[str, int]]:
     """The names that imports bind, with their lines; a module of a package (``import a.b``) binds for its effect."""
-    for node in ir.nodes(body):
+    for node in run.nodes:
         if isinstance(node, ir.Import) and node.module != "__future__":
             if not node.names and (node.bound or "." not in node.module):
                 yield node.bound or node.module, node.line
