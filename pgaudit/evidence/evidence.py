@@ -27,6 +27,7 @@ from pgaudit.submission import File, Submission, UnreadableFile
 
 if TYPE_CHECKING:
     from pgaudit.evidence.run import Run
+    from pgaudit.program import ir
 
 T = TypeVar("T")
 
@@ -44,6 +45,7 @@ class Evidence:
         self.submission = submission
         self.edition = edition
         self._unreadable: dict[str, Gap] = {}
+        self._modules: dict[tuple[int, str], ir.Module] = {}
 
     @cached_property
     def claims(self) -> Claims | None:
@@ -227,8 +229,26 @@ class Evidence:
             _may_print(shipped, line) for shipped in self.scripts for line in self._score_lines
         )
         return run_script(
-            script, configuration, beside, foreign, self._score_lines, witness, statement, foreign_log=elsewhere
+            script,
+            configuration,
+            beside,
+            foreign,
+            self._score_lines,
+            self._lowered,
+            witness,
+            statement,
+            foreign_log=elsewhere,
         )
+
+    def _lowered(self, layer: Layer, name: str) -> ir.Module:
+        """The lowered text of a layer, made once for every walk."""
+        from pgaudit.program.lower import lower  # libcst is a fifth of a second that ``--help`` must not pay
+
+        assert layer.parsed.module is not None
+        key = id(layer), name
+        if key not in self._modules:
+            self._modules[key] = lower(layer.parsed.module, name)
+        return self._modules[key]
 
     @cached_property
     def sizes(self) -> Sizes:

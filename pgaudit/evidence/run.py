@@ -97,6 +97,7 @@ def run_script(
     sibling: Callable[[str], Script | None],
     foreign: Callable[[], Iterable[Layer]],
     score_lines: tuple[str, ...],
+    lowered: Callable[[Layer, str], ir.Module],
     witness: Witness | None = None,
     statement: Statement | None = None,
     *,
@@ -107,7 +108,6 @@ def run_script(
     Where the log of the run (``witness``) shows that a setting was on, or the submission's own ``statement`` says so and the
     log does not deny it, the script is walked again with it.
     """
-    from pgaudit.program.lower import lower  # libcst is a fifth of a second that ``--help`` must not pay
     from pgaudit.program.native import binds, lower_native
 
     body = script.body
@@ -115,7 +115,7 @@ def run_script(
         return None
     statement = statement or Statement()
     layers = {MAIN: body}
-    modules = {MAIN: lower(body.parsed.module)}
+    modules = {MAIN: lowered(body, MAIN)}
 
     def find(name: str) -> ir.Module | None:
         if name in modules:
@@ -129,7 +129,7 @@ def run_script(
         if layer is None or layer.parsed.module is None:
             return None
         layers[name] = layer
-        modules[name] = lower(layer.parsed.module, name)
+        modules[name] = lowered(layer, name)
         return modules[name]
 
     @cache

@@ -7,6 +7,7 @@ running and the log holds what only that block prints, the setting was on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from pgaudit.engine.labels import Unset
 from pgaudit.engine.machine import Setting, Skipped
@@ -18,6 +19,8 @@ from pgaudit.program import ir
 PRINTING = frozenset({"print", "write", "info"})
 LEAST_LETTERS = 5
 """A shorter template could have printed lines of any other."""
+MOST_MODULES = 16
+"""A run is walked a few times over the same modules; those of the last runs are kept."""
 LONGEST_CHAIN = 3
 """Calls followed from a skipped block to the functions that print for it."""
 
@@ -30,13 +33,8 @@ def settings_proven(walk: Walk, modules: Mapping[str, ir.Module], lines: Sequenc
     if not lines:
         return {}
     blocks: dict[str, set[tuple[str, ...]]] = {}
-    functions = {
-        node.name: node
-        for module in modules.values()
-        for node in ir.nodes(module.body)
-        if isinstance(node, ir.Function)
-    }
-    printers = {"print"} | {name for name, function in functions.items() if _hands_on(function)}
+    functions = {name: function for module in modules.values() for name, function in _functions(module).items()}
+    printers = {"print"}.union(*(_printers(module) for module in modules.values()))
     for skipped in walk.skipped:
         for template in _templates(skipped, functions, printers):
             blocks.setdefault(template, set()).add(skipped.settings)
@@ -83,6 +81,17 @@ def _line_of(template: str, lines: Sequence[str], text: str, live: set[str]) -> 
         ),
         None,
     )
+
+
+@lru_cache(maxsize=MOST_MODULES)
+def _functions(module: ir.Module) -> dict[str, ir.Function]:
+    """The functions of a module by name, the last of a name."""
+    return {node.name: node for node in ir.nodes(module.body) if isinstance(node, ir.Function)}
+
+
+@lru_cache(maxsize=MOST_MODULES)
+def _printers(module: ir.Module) -> frozenset[str]:
+    return frozenset(name for name, function in _functions(module).items() if _hands_on(function))
 
 
 def _hands_on(function: ir.Function) -> bool:
