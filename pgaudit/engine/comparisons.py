@@ -42,6 +42,7 @@ def note_limit(m: Machine, left: Value, right: Value, line: int) -> None:
             m.limit(bound.value, line)
 
 
+BUILTIN = "builtins."
 YES = "1"
 
 
@@ -61,7 +62,10 @@ def _against_positive(op: str, right: Value) -> bool | None:
 
 def _identity(op: str, left: Value, right: Value) -> bool | None:
     if isinstance(left, External) and isinstance(right, External):
-        return (left.name == right.name) is (op == "is")
+        if left.name == right.name:
+            return op == "is"
+        # Libraries have several names for one thing (``torch.float``); Python's own types have one each.
+        return op == "is not" if left.name.startswith(BUILTIN) and right.name.startswith(BUILTIN) else None
     if isinstance(left, Const) and not isinstance(right, Const):
         left, right = right, left
     if isinstance(right, Const) and right.value is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
-_BYTES = r"(?:\d{1,3}(?:[,_]\d{3})+|\d+)"
+_BYTES = r"(?:\d{1,3}(?:[,_]\d{3}){1,4}|\d{1,15})"
 _COUNT = rf"({_BYTES})"
 _UNIT = r"(?:ms|seconds|secs?|s|minutes|mins?|m|hours|hrs?|h)(?![A-Za-z])"
 _DURATION = rf"{_NUMBER}\s*{_UNIT}(?:\s*{_NUMBER}\s*{_UNIT})*"
@@ -25,8 +25,10 @@ STEP = re.compile(
 )
 TRAINING = re.compile(
     rf"(\d+)\s*/\s*(\d+)\b.{{0,120}}?\b(?:train_loss|tl)\s*[:=]\s*({_NUMBER})"
-    rf"(?:.{{0,200}}?\b(?:train_time|tt|elapsed)\s*[:=]\s*({_DURATION}|{_NUMBER}))?"
+    rf"(?:.{{0,200}}?\b(?:train_time|tt)\s*[:=]\s*({_DURATION}|{_NUMBER}))?"
 )
+ELAPSED = re.compile(rf"\belapsed\s*[:=]\s*({_DURATION}|{_NUMBER})")
+"""The time of a training line that has no other."""
 PARTIAL = re.compile(
     r"running|progress|\[\s*\d+\s*/\s*\d+\s*\]|\d\s*%|\b(?:chunk|batch|docs?|doc|pass)\W?\s*=?\d+/\d+", re.IGNORECASE
 )
@@ -78,13 +80,16 @@ MODEL = re.compile(
 )
 
 VAL_TOKENS = re.compile(
-    rf"\b(?:val(?:idation)?[_ ]tokens|eval_tokens|N_tokens|scored_tokens|val\w*:.{{0,400}}?\btokens)\b\s*[:=]\s*{_COUNT}(?!\w)",
+    rf"\b(?:val(?:idation)?[_ ]tokens|eval_tokens|N_tokens|scored_tokens|val(?:_loader\S*)?:(?:(?!loss|bpb).){{0,400}}?\btokens)\b\s*[:=]\s*{_COUNT}(?!\w)",
     re.IGNORECASE,
 )
-COUNTED = re.compile(r"\btokens\s*[:=]\s*(\d{6,})\b.{0,80}?bytes\s*[:=]\s*(\d{6,})\b", re.IGNORECASE)
+COUNTED = re.compile(r"\btokens\s*[:=]\s*(\d{6,15})\b.{0,80}?bytes\s*[:=]\s*(\d{6,15})\b", re.IGNORECASE)
 SEED = re.compile(r"\bseed[\"']?\s*[:=]\s*(\d+)\b", re.IGNORECASE)
 SHARDS = re.compile(r"\b(?:train_shards|train:\S+ shards)\s*[:=]\s*(\d+)")
-TRAIN_PATH = re.compile(r"\btrain\w*\b.{0,60}?\b(?:pattern|files|path)\s*[:=]\s*(\S+)", re.IGNORECASE)
+TRAIN_PATH = re.compile(
+    r"\btrain(?:ing)?_(?:files|path|pattern)\s*[:=]\s*(\S+)|\btrain_loader\b(?:(?!val).){0,60}?\b(?:pattern|files|path)\s*[:=]\s*(\S+)",
+    re.IGNORECASE,
+)
 WORLD = re.compile(r"\bworld[_ ]size[\"']?\s*[:=]\s*(\d+)", re.IGNORECASE)
 GPU = re.compile(r"\bNVIDIA\s+(?:GeForce\s+)?((?:H|A|B|L|RTX|GH|GB)\s?\w+(?:[ -]\w+)*)")
 SETTING = re.compile(r"^\s*([A-Za-z_]\w*):\s+(\S.*)$")

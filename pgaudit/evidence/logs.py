@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -21,6 +21,12 @@ from pgaudit.evidence.reading import Reading, place
 from pgaudit.finding import Location
 from pgaudit.submission import File
 
+LONGEST = 1e9
+"""Seconds: longer times are no times."""
+BARE_MILLISECONDS = 10_000.0
+"""A bare training time from here on is in milliseconds."""
+LEAST_FIGURE, LARGEST_FIGURE = 1e-6, 1e6
+"""Losses and scores outside are none."""
 MOST_KEPT = 10_000
 """Facts of a kind that a log may have; of more, every second one is forgotten, but neither the first nor the newest."""
 _UNITS = {"ms": 0.001, "m": 60.0, "h": 3600.0, "": 1.0}
@@ -155,8 +161,16 @@ class Log:
     @property
     def train_time(self) -> Timing | None:
         """The training time that the run ended with."""
+        return next(self._train_times(), None)
+
+    @property
+    def loop_time(self) -> Timing | None:
+        """The same without what a total may hold beside the training loop: compilation, calibration."""
+        return next((timing for timing in self._train_times() if not timing.name.startswith("total")), self.train_time)
+
+    def _train_times(self) -> Iterator[Timing]:
         spent = (timing for timing in reversed(self.timings) if is_train_time(timing.name) and timing.seconds > 0)
-        return next((timing for timing in spent if self.counts(timing.location)), None)
+        return (timing for timing in spent if self.counts(timing.location))
 
     @property
     def stop(self) -> Stop | None:
@@ -174,7 +188,11 @@ class Log:
     @property
     def eval_times(self) -> tuple[Timing, ...]:
         """Every timed stage of evaluation."""
-        return tuple(timing for timing in self.timings if "eval" in timing.name and timing.seconds > 0)
+        return tuple(
+            timing
+            for timing in self.timings
+            if "eval" in timing.name and "since" not in timing.name and timing.seconds > 0
+        )
 
     @property
     def totals(self) -> tuple[LoggedSize, ...]:
@@ -217,7 +235,20 @@ def _count(text: str) -> int:
 def _seconds(duration: str, unit: str = "s") -> float:
     """The seconds of ``600028ms``, ``9m 39.58s`` or a bare number in a unit."""
     pieces = patterns.PIECE.findall(duration)
-    return sum(float(number) * _UNITS.get(_short(own or unit), 1.0) for number, own in pieces)
+    seconds = sum(float(number) * _UNITS.get(_short(own or unit), 1.0) for number, own in pieces)
+    return seconds if seconds < LONGEST else 0.0
+
+
+def _bare(duration: str) -> float:
+    """A training time: without a unit and too long for seconds it counts milliseconds."""
+    seconds = _seconds(duration)
+    return seconds / 1000 if seconds >= BARE_MILLISECONDS and not duration.rstrip()[-1].isalpha() else seconds
+
+
+def _figure(text: str) -> Figure | None:
+    """A loss or score; numbers that no run has are none."""
+    figure = Figure.read(text)
+    return figure if LEAST_FIGURE < abs(figure.value) < LARGEST_FIGURE else None
 
 
 def _short(unit: str) -> str:
@@ -295,7 +326,7 @@ class _Reader:
         if "shards" in lower and (match := patterns.SHARDS.search(text)):
             self.train_shards.append(Reading(int(match[1]), place(self.path, line, text)))
         if "train" in lower and (match := patterns.TRAIN_PATH.search(text)):
-            self.train_paths.append(Reading(match[1], place(self.path, line, text)))
+            self.train_paths.append(Reading(match[1] or match[2], place(self.path, line, text)))
         if "world" in lower and not self.world_size and (match := patterns.WORLD.search(text)):
             self.world_size = Reading(int(match[1]), place(self.path, line, text))
         if "NVIDIA" in text and len(self.gpus) < MOST_KEPT and (match := patterns.GPU.search(text)):
@@ -353,7 +384,8 @@ class _Reader:
         if self.train_steps and step < self.train_steps[-1].step:
             self._begin_run(self.scored_again or line)
         self.scored_again = None
-        seconds = _seconds(match[4]) if match[4] else None
+        spent = match[4] or ((other := patterns.ELAPSED.search(text)) and other[1])
+        seconds = _bare(spent) if spent else None
         self.train_steps.append(TrainStep(step, int(match[2]), float(match[3]), seconds, line))
         if seconds:
             self.last_train_time = Timing("train_time", "step", seconds, place(self.path, line, text))
@@ -383,8 +415,8 @@ class _Reader:
             (self.partial if partial else self.whole).append(
                 Metric(
                     stage if step is None else "step",
-                    Figure.read(loss[index][2]) if paired or not bpb else None,
-                    Figure.read(bpb[index][2]) if bpb else None,
+                    _figure(loss[index][2]) if paired or not bpb else None,
+                    _figure(bpb[index][2]) if bpb else None,
                     step,
                     partial,
                     where,
@@ -402,7 +434,7 @@ class _Reader:
             if patterns.BUDGET.search(name):
                 continue
             unit = patterns.UNIT_SUFFIX.search(name)
-            seconds = _seconds(match[2], unit[1] if unit else "s")
+            seconds = _seconds(match[2], unit[1]) if unit else _bare(match[2])
             timing = Timing(name, text[: match.start()].strip(" \t:"), seconds, where)
             if is_train_time(name) and not name.startswith("total"):
                 of_training = True

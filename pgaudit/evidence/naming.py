@@ -7,7 +7,7 @@ off by default and neither a command nor a log says how the run set it, the name
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pgaudit.engine.machine import Setting
@@ -22,6 +22,10 @@ _UNDOING = frozenset({"free", "off", "disabled"})
 """The same, after it."""
 
 
+LONGEST_TITLE = 2_000
+"""Characters that are read of a name; a list of techniques may be long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Title:
     """What a submission calls itself: its name and techniques in submission.json, the README's heading."""
@@ -32,14 +36,24 @@ class Title:
 
     def names(self, technique: str) -> bool:
         """Does the title name a technique, given as one lower-case word? ``N-Gram`` is ``ngram``, ``NoTTT`` names none."""
-        words = [word.lower() for word in _WORD.findall(self.text)]
+        words = [word.lower() for word in _WORD.findall(self.text[:LONGEST_TITLE])]
         return any(
-            "".join(words[start:stop]) == technique
-            and not _DENYING.intersection(words[max(start - 1, 0) : start])
+            not _DENYING.intersection(words[max(start - 1, 0) : start])
             and not _UNDOING.intersection(words[stop : stop + 1])
-            for start in range(len(words))
-            for stop in range(start + 1, len(words) + 1)
+            for start, stop in _runs(words, technique)
         )
+
+
+def _runs(words: list[str], technique: str) -> Iterator[tuple[int, int]]:
+    """Where words that stand together make up a technique's name."""
+    for start in range(len(words)):
+        joined = ""
+        for stop in range(start, len(words)):
+            joined += words[stop]
+            if joined == technique:
+                yield start, stop + 1
+            if not technique.startswith(joined):
+                break
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ _NUMBER_CELL = re.compile(r"(\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?)(?:\s([a-z]+))?
 _DASHES = re.compile(r":?-+:?")
 _PYTHON = re.compile(r"(?:^|/)(?:python[\d.]*|torchrun|uv|accelerate)$")
 _SCORE = re.compile(
-    r"\b(?:val[_ ])?bpb\b[^0-9\n]{0,24}?(\d\.\d{3,8})(?!\d)|(?<![\d.])(\d\.\d{3,8})\s*(?:\*\*)?\s*(?:val[_ ])?bpb\b",
+    r"\b(?:val[_ ])?bpb\b[^0-9\n]{0,24}?(\d\.\d{3,8})(?!\d)|(?<![\d.])(\d\.\d{3,8})[ \t*]{0,8}(?:val[_ ])?bpb\b",
     re.IGNORECASE,
 )
 _COPYING = {"ln", "cp", "mv"}
@@ -38,6 +38,8 @@ Prose = Sequence[tuple[int, str]]
 """Lines outside fenced blocks, with their numbers."""
 MAX_LINES = 20_000
 """What comes after this many lines is not read."""
+LONGEST_COMMAND = 10_000
+"""Characters of a command over several lines; an array that is never closed ends here."""
 MAX_VALUE = 4_096
 """Longer values are cut: an expansion may refer to itself and double with every line."""
 _SHELLS = ("", "bash", "sh", "shell", "console", "zsh", "text")
@@ -271,7 +273,7 @@ def _logical_lines(lines: list[str], first: int) -> Iterator[tuple[int, str]]:
             joined += stripped[:-1] + " "
             continue
         text = (joined + stripped).strip()
-        if _OPEN_ARRAY.fullmatch(text):
+        if len(text) <= LONGEST_COMMAND and _OPEN_ARRAY.fullmatch(text):
             joined = f"{text} "
             continue
         if text:

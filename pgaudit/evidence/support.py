@@ -24,12 +24,17 @@ def prints(metric: Metric, scores: Iterable[float], tolerance: float = SCORE_TOL
 
 
 def averaged(logs: Iterable[Log], score: float) -> dict[str, Metric]:
-    """Log path to the line of one stage, for the logs whose mean at that stage is the score; all of them before some.
+    """Log path to the line of one stage, for the logs whose mean at that stage is the score; all of them before some."""
+    return averaged_of({log.path: log.metrics for log in logs}, score)
+
+
+def averaged_of(metrics_of: Mapping[str, Iterable[Metric]], score: float) -> dict[str, Metric]:
+    """The same for some of the lines of each log, by its path.
 
     A mean over some of the logs has to agree to the last digit of the claim: there are many, and one is soon near anything.
     """
     exact = max(Figure.read(repr(score)).error, LEAST_ERROR)
-    stages = list(_stages(logs))
+    stages = list(_stages(metrics_of))
     for metrics in stages:
         if _mean_is(metrics, score, max(exact, SCORE_TOLERANCE)):
             return metrics
@@ -46,13 +51,13 @@ def _mean_is(metrics: Mapping[str, Metric], score: float, tolerance: float) -> b
     return len(distinct) > 1 and abs(fmean(distinct) - score) <= tolerance
 
 
-def _stages(logs: Iterable[Log]) -> Iterator[dict[str, Metric]]:
+def _stages(metrics_of: Mapping[str, Iterable[Metric]]) -> Iterator[dict[str, Metric]]:
     """For each stage of evaluation after training, the last line of every log that has it."""
     stages: dict[str, dict[str, Metric]] = {}
-    for log in logs:
-        for metric in log.metrics:
+    for path, metrics in metrics_of.items():
+        for metric in metrics:
             if metric.val_bpb and not metric.partial and metric.step is None:
-                stages.setdefault(metric.stage, {})[log.path] = metric
+                stages.setdefault(metric.stage, {})[path] = metric
     return iter(stages.values())
 
 

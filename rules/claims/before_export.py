@@ -22,13 +22,14 @@ Claim the score of the round trip.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from pgaudit.evidence.claims import Claims
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.logs import Log, Metric
 from pgaudit.evidence.numbers import Figure, number
-from pgaudit.evidence.support import averaged, prints
+from pgaudit.evidence.support import averaged_of, prints
 from pgaudit.finding import Confidence, Finding, Severity, Step
 from pgaudit.rule import Rule, Ruling, Strength
 
@@ -48,6 +49,8 @@ RULE = Rule.declare(
     ),
 )
 
+EXPORTED = re.compile(r"round[_ ]?trip|\bint\d|_int\d|(?<!pre)(?<!pre[-_ ])quant", re.IGNORECASE)
+"""Stages that name a model which was quantised before its size was printed."""
 LEAST_LOSS = 0.001
 """Bits per byte that export costs at least, to be told from rounding and from another seed."""
 
@@ -59,9 +62,10 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     score = number(claim.value) if claim else None
     if claims is None or claim is None or not score:
         return
-    parts = averaged(evidence.logs, score)
-    if any(prints(metric, [score]) or metric in parts.values() for log in evidence.logs for metric in _after(log)):
+    after = {log.path: _after(log) for log in evidence.logs}
+    if any(prints(metric, [score]) for metrics in after.values() for metric in metrics) or averaged_of(after, score):
         return
+    parts = averaged_of({log.path: _at_the_end_of_training(log) for log in evidence.logs}, score)
     for log in evidence.logs:
         at_the_end = _at_the_end_of_training(log)
         claimed = next((m for m in at_the_end if _is_source(m, score) or m in parts.values()), None)
@@ -114,7 +118,7 @@ def _at_the_end_of_training(log: Log) -> list[Metric]:
     export = _export(log)
     whole = [m for m in log.metrics if m.val_bpb and not m.partial and export and (m.location.line or 0) < export]
     first = max((index for index, metric in enumerate(whole) if metric.step is not None), default=0)
-    return whole[first:]
+    return [metric for metric in whole[first:] if not EXPORTED.search(metric.stage)]
 
 
 def _value(metric: Metric) -> float:

@@ -56,7 +56,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         return
     limit = evidence.edition["train_seconds"].applied
     grace = evidence.edition["train_grace_seconds"].applied
-    over = [time for log in evidence.claimed_logs if (time := log.train_time) and time.seconds > limit + grace]
+    over = [time for log in evidence.claimed_logs if (time := log.loop_time) and time.seconds > limit + grace]
     longest = max(over, key=lambda time: time.seconds, default=None)
     if longest is not None:
         yield RULE.finding(

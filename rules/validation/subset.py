@@ -11,7 +11,8 @@ between records. Small runs that are submitted outside the record track and show
 ## How it decides
 `bytes = val_tokens * val_loss / (ln 2 * val_bpb)` of the evaluation whose bpb submission.json claims. Below 90 % it is a part of the
 text; between that and 98 % a tokenizer or a preparation of one's own may have lost some of it, and a person has to look. Where no
-log tells, the script does: it is walked under the effective configuration, and tokens know whether their stream was cut.
+log tells, the script does: it is walked under the effective configuration, and tokens know whether their stream was cut. All scored
+tokens have to come from a cut stream; a cut on one branch only decides where the run sets its number.
 
 ## Known limits
 A loop that ends early over a stream that is whole. A cut at a number that only the run knows.
@@ -25,7 +26,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgaudit.engine.queries import capped
-from pgaudit.evidence.denominator import FIRST_RELEASE_TOKENS, OFFICIAL_BYTES, Evaluation, claimed, evaluations
+from pgaudit.engine.transfer.runtime import DEFAULT
+from pgaudit.evidence.denominator import FIRST_RELEASE_TOKENS, OFFICIAL_BYTES, Evaluation, evaluations
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.run import Run
 from pgaudit.finding import Confidence, Finding, Severity, Step
@@ -63,16 +65,21 @@ FEWEST_TOKENS = 30_000_000
 
 
 def check(evidence: Evidence) -> Iterator[Finding]:
-    """Compare the bytes of the claimed evaluation with those of the validation text, or look for a cut in the script."""
+    """Compare the bytes of the claimed evaluations with those of the validation text, or look for a cut in the script."""
     scores = evidence.claimed_scores
-    found = [pair for log in evidence.logs for pair in evaluations(log) if claimed(pair, scores)]
+    found = [
+        pair
+        for log in evidence.claimed_logs
+        for pair in evaluations(log)
+        if not scores or pair.metric in evidence.claimed_metrics(log)
+    ]
     counted = [pair for pair in found if pair.bytes and pair.split != FIRST_RELEASE_TOKENS]
-    smallest = min(counted, key=lambda pair: pair.bytes or 0, default=None)
-    if smallest is None or not smallest.bytes:
+    largest = max(counted, key=lambda pair: pair.bytes or 0, default=None)
+    if largest is None or not largest.bytes:
         yield from _cut(evidence, evidence.run)
-    elif smallest.bytes < OFFICIAL_BYTES * WHOLE:
-        decided = bool(scores) and _is_record(evidence) and smallest.bytes < OFFICIAL_BYTES * PART
-        yield _counted(smallest, smallest.bytes, decided)
+    elif largest.bytes < OFFICIAL_BYTES * WHOLE:
+        decided = bool(scores) and _is_record(evidence) and largest.bytes < OFFICIAL_BYTES * PART
+        yield _counted(largest, largest.bytes, decided)
 
 
 def _is_record(evidence: Evidence) -> bool:
@@ -82,9 +89,10 @@ def _is_record(evidence: Evidence) -> bool:
 def _cut(evidence: Evidence, run: Run | None) -> Iterator[Finding]:
     """A cut that the run makes; one that its settings leave out is none, whatever the script's own default."""
     found = capped(run.walk, run.score) if run and run.score else None
-    if run is None or run.score is None or found is None or found[1] >= FEWEST_TOKENS:
+    if run is None or run.score is None or found is None or found.tokens >= FEWEST_TOKENS:
         return
-    score, tokens = found
+    score, tokens = found.score, found.tokens
+    decided = _is_record(evidence) and (found.always or _is_set(run, tokens))
     yield RULE.finding(
         f"the score is taken on the first {tokens:,} tokens of the validation text",
         run.at(score.place.spot),
@@ -93,9 +101,17 @@ def _cut(evidence: Evidence, run: Run | None) -> Iterator[Finding]:
             run.step(score, f"no more than the first {tokens:,} tokens of the stream are scored here"),
             run.step(run.score, "the score is printed here"),
         ),
-        severity=Severity.ERROR if _is_record(evidence) else Severity.WARNING,
+        severity=Severity.ERROR if decided else Severity.WARNING,
         confidence=Confidence.MEDIUM,
         facts={"tokens": tokens},
+    )
+
+
+def _is_set(run: Run, tokens: int) -> bool:
+    """Does something outside the code set the number at which the stream is cut?"""
+    return any(
+        source != DEFAULT and value.isdigit() and 0 <= tokens - int(value) <= 1
+        for value, source in run.walk.settings.values()
     )
 
 

@@ -9,8 +9,8 @@ The score is compression of text that the model has not seen. A run has to train
 
 ## How it decides
 What the submission shows of its own run: the paths that the log prints, the environment of the run command, the links and copies of
-the README and the run scripts. A name alone ("val-only") decides at medium confidence. What the script itself opens is followed by
-`ttt/prequant`.
+the README and the run scripts, and what it calls itself. A log decides alone; of the others it takes two, because a README also
+tells of what was tried, and a name may be somebody else's. What the script itself opens is followed by `ttt/prequant`.
 
 ## Known limits
 Shards that were prepared from validation text under a name of their own.
@@ -25,7 +25,7 @@ import re
 from collections.abc import Iterator
 
 from pgaudit.evidence.evidence import Evidence
-from pgaudit.finding import Confidence, Finding, Location, Step
+from pgaudit.finding import Confidence, Finding, Location, Severity, Step
 from pgaudit.rule import Rule, Ruling, Strength
 
 RULE = Rule.declare(
@@ -56,25 +56,21 @@ NAME = "valonly"
 
 def check(evidence: Evidence) -> Iterator[Finding]:
     """Look for validation files under the name of training files; one finding with everything that shows it."""
-    shown = [*_logged(evidence), *_run_with(evidence), *_renamed(evidence)]
-    title = next((title for title in evidence.titles if title.names(NAME)), None)
+    kinds = [list(_logged(evidence)), list(_run_with(evidence)), list(_renamed(evidence)), list(_called(evidence))]
+    shown = [entry for kind in kinds for entry in kind]
     if shown:
         yield RULE.finding(
             "the training files are the validation files",
             shown[0][0],
             steps=tuple(Step(location, message) for location, message in shown),
-        )
-    elif title is not None:
-        yield RULE.finding(
-            f"the submission says that it trains on the validation files: {title.source} is {title.text!r}",
-            Location("."),
-            confidence=Confidence.MEDIUM,
+            severity=Severity.ERROR if kinds[0] or len(shown) > 1 else Severity.WARNING,
+            confidence=Confidence.HIGH if kinds[0] else Confidence.MEDIUM,
         )
 
 
 def _logged(evidence: Evidence) -> Iterator[tuple[Location, str]]:
-    """Paths of training data that a log prints."""
-    for log in evidence.logs:
+    """Paths of training data that a log of the claimed runs prints."""
+    for log in evidence.claimed_logs:
         for path in log.train_paths:
             if _is_validation(path.value):
                 yield path.location, "the run read its training tokens here"
@@ -82,11 +78,20 @@ def _logged(evidence: Evidence) -> Iterator[tuple[Location, str]]:
 
 
 def _run_with(evidence: Evidence) -> Iterator[tuple[Location, str]]:
-    """Settings of a run command that send training to the validation files."""
+    """Settings of the run command that send training to the validation files."""
+    settings = evidence.run.walk.settings if evidence.run else {}
     for command in evidence.commands:
         for name, value in command.environment.items():
-            if _is_validation(value) and (name == "DATA_PATH" or TRAINING_SETTING.search(name)):
+            ran = settings.get(name, ("", ""))[1] == str(command.location)
+            if ran and _is_validation(value) and (name == "DATA_PATH" or TRAINING_SETTING.search(name)):
                 yield command.location, f"the run is started with {name}={value}"
+
+
+def _called(evidence: Evidence) -> Iterator[tuple[Location, str]]:
+    """What the submission calls itself: one name may speak of others, two do not."""
+    for title in evidence.titles:
+        if title.names(NAME):
+            yield Location("."), f"{title.source} is {title.text!r}"
 
 
 def _renamed(evidence: Evidence) -> Iterator[tuple[Location, str]]:

@@ -17,7 +17,7 @@ def most_tokens(cut: str, evaluate: str = EVALUATE, **environment: str) -> int |
     """The cap of the reported score, if there is one."""
     seen = walked(cut + evaluate, environment)
     found = capped(seen, score_of(seen))
-    return found[1] if found else None
+    return found.tokens if found else None
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,27 @@ def test_a_setting_of_the_run_decides() -> None:
     cut = 'limit = int(os.environ.get("LIMIT", "0"))\nif limit:\n    val = val[:limit]\n'
     assert most_tokens(cut) is None
     assert most_tokens(cut, LIMIT="2048") == 2048
+
+
+def test_one_part_that_is_cut_is_no_subset() -> None:
+    first = """
+    total += F.cross_entropy(net(val[0:1024]), val[1:1025], reduction="sum")
+    for j in range(16, 100):
+        total += F.cross_entropy(net(val[j * 64 : j * 64 + 64]), val[j * 64 + 1 : j * 64 + 65], reduction="sum")
+    """
+    halves = """
+    one, two = val[:20000], val[20000:]
+    total += F.cross_entropy(net(one[:-1]), one[1:], reduction="sum") + F.cross_entropy(net(two[:-1]), two[1:], reduction="sum")
+    """
+    assert most_tokens("", first) is None
+    assert most_tokens("", halves) is None
+
+
+@pytest.mark.parametrize(
+    "cut,always", [("val = val[:2048]\n", True), ("if len(val) > 2048:\n    val = val[:2048]\n", False)]
+)
+def test_whether_a_branch_leaves_it_whole(cut: str, always: bool) -> None:
+    seen = walked(cut + EVALUATE)
+    found = capped(seen, score_of(seen))
+    assert found
+    assert found.always is always
