@@ -11,6 +11,8 @@ from pgaudit.source.script import Layer
 
 LEAST_LINES = 100
 """Shorter passages that look like source are pasted snippets or a part of a traceback."""
+MINIFIED = 100
+"""Characters of a line on average; people write about forty."""
 _DEFINITION = re.compile(r"^\s*(?:class|def)\s+(\w+)", re.MULTILINE)
 _COMMENT = re.compile(r"#.*")
 
@@ -25,17 +27,22 @@ class LoggedSource:
 
 
 def logged_source(log: Log, lines: Sequence[str]) -> LoggedSource | None:
-    """The longest source text in a log, if it is long enough to be a script. ``lines`` are those of the log."""
-    first, last = max(log.embedded, key=lambda span: span[1] - span[0], default=(0, -1))
-    if last - first < LEAST_LINES:
+    """The last source text before the final score, if it is long enough to be a script. ``lines`` are those of the log."""
+    end = (log.final.location.line if log.final else None) or log.lines
+    long = [(first, last) for first, last in log.embedded if last - first >= LEAST_LINES and first < end]
+    if not long:
         return None
+    first, last = long[-1]
     return LoggedSource("\n".join(lines[first - 1 : last]), first)
 
 
 def nearest(text: str, layers: Iterable[Layer]) -> tuple[Layer, float] | None:
-    """The shipped text that is most like ``text``, with the part of all their distinct code lines that both have."""
+    """The shipped text that is most like ``text``, with the part of its distinct code lines that ``text`` has as well.
+
+    What follows a source in a log may be taken for a part of it, so that what ``text`` has in excess does not count.
+    """
     wanted = code_lines(text)
-    rated = [(layer, _shared(wanted, code_lines(layer.text))) for layer in layers]
+    rated = [(layer, _held(code_lines(layer.text), wanted)) for layer in layers if not is_minified(layer.text)]
     return max(rated, key=lambda pair: pair[1], default=None)
 
 
@@ -50,5 +57,11 @@ def definitions(text: str) -> frozenset[str]:
     return frozenset(_DEFINITION.findall(text))
 
 
-def _shared(one: frozenset[str], other: frozenset[str]) -> float:
-    return len(one & other) / (len(one | other) or 1)
+def _held(lines: frozenset[str], by: frozenset[str]) -> float:
+    return len(lines & by) / (len(lines) or 1)
+
+
+def is_minified(text: str) -> bool:
+    """Was a script made short by a program? Then it shares no lines with what it was made of."""
+    lines = text.count("\n") + 1
+    return len(text) / lines > MINIFIED

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pgaudit.finding import Location
+from pgaudit.submission import File
 
 T = TypeVar("T")
 
 LINE_WIDTH = 160
 """Lines quoted in reports are cut to this many characters."""
+
+
+LARGEST_TEXT = 2_000_000
+"""Bytes of a file beside the main ones that is searched for words; larger ones hold results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +29,8 @@ class Reading(Generic[T]):
 def place(path: str, line: int, text: str) -> Location:
     """The location of a line, with its text cut to a readable length."""
     return Location(path, line, text=text.strip()[:LINE_WIDTH])
+
+
+def is_readable(file: File) -> bool:
+    """Whether a file beside the main ones is there and small enough to be searched for words."""
+    return not file.problem and (file.size or 0) <= LARGEST_TEXT

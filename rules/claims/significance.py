@@ -65,7 +65,7 @@ OWN = frozenset(
     {"seed", "run_id", "logfile", "model_path", "quantized_model_path", "artifact_dir", "rank", "local_rank"}
 )
 """Settings that have to differ from run to run."""
-MEASURED = re.compile(r"loss|bpb|time|bytes|elapsed|seconds$|step")
+MEASURED = re.compile(r"loss|bpb|_time|bytes|elapsed|^step", re.IGNORECASE)
 """Names of results that stand in the log like settings."""
 MOST_NAMES = 4
 
@@ -94,14 +94,14 @@ def _seeds(evidence: Evidence) -> set[str]:
 
 def _settings(logs: tuple[Log, ...]) -> Iterator[Finding]:
     """Settings that differ between the dumps of two claimed runs."""
-    first = logs[0] if logs else None
-    for log in logs[1:]:
-        assert first is not None
-        shared = (first.settings.keys() & log.settings.keys()) - OWN
+    for first, log in ((logs[0], log) for log in logs[1:]):
+        shared = first.settings.keys() & log.settings.keys()
         other = sorted(
             name
             for name in shared
-            if not MEASURED.search(name) and _differ(first.settings[name].value, log.settings[name].value)
+            if name.lower() not in OWN
+            and not MEASURED.search(name)
+            and _differ(first.settings[name].value, log.settings[name].value)
         )
         if other:
             named = ", ".join(other[:MOST_NAMES]) + (" and more" if len(other) > MOST_NAMES else "")

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgaudit.evidence.evidence import Evidence
-from pgaudit.evidence.logs import Metric
+from pgaudit.evidence.logs import Metric, Stop
 from pgaudit.evidence.numbers import Figure, number
 from pgaudit.evidence.support import SCORE_TOLERANCE, averaged, prints
 from pgaudit.finding import Finding, Location, Severity, Step
@@ -69,11 +69,18 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     tolerance = max(SCORE_TOLERANCE, Figure.read(repr(score)).error)
     shown = any(prints(metric, [score], tolerance) for log in logs for metric in log.metrics)
     if not shown and not averaged(logs, score):
-        yield _another(score, finals, claim.location)
+        written = any(_is_written(score, evidence.lines_of(log)) for log in logs)
+        yield _another(score, finals, claim.location, written=written)
+
+
+def _is_written(score: float, lines: tuple[str, ...]) -> bool:
+    """Do the claim's digits stand anywhere in a log: in a table, in JSON?"""
+    digits = f"{score:.4f}"
+    return any(digits in line for line in lines)
 
 
 def _without_score(evidence: Evidence, claim: Location) -> Finding:
-    failed = [place for log in evidence.logs for place in log.tracebacks]
+    failed = [place for log in evidence.logs if log.stop is Stop.CRASH for place in log.tracebacks]
     ends = ": the run ended with an error" if failed else ""
     return RULE.finding(
         f"no log comes to a validation score{ends}",
@@ -83,9 +90,9 @@ def _without_score(evidence: Evidence, claim: Location) -> Finding:
     )
 
 
-def _another(score: float, finals: list[Metric], claim: Location) -> Finding:
+def _another(score: float, finals: list[Metric], claim: Location, *, written: bool) -> Finding:
     values = [metric.val_bpb.value for metric in finals if metric.val_bpb]
-    decided = score < min(values) - ROUNDING or score > max(values) + ANOTHER
+    decided = not written and (score < min(values) - ROUNDING or score > max(values) + ANOTHER)
     found = ", ".join(f"{value:.5f}" for value in sorted(values)[:5])
     return RULE.finding(
         f"no log shows the claimed {score:g}: the logs end with {found}",

@@ -8,7 +8,7 @@ A token in a public pull request can be used by anybody. Weights and shards make
 them: the score is that of the code. The date in the name orders the records.
 
 ## How it decides
-Forms of tokens that their issuers document (Hugging Face, GitHub, OpenAI, AWS, Weights & Biases are told by prefix and length); files
+Forms of tokens that their issuers document (Hugging Face, GitHub, OpenAI and AWS: told by prefix and length); files
 that end as weights and shards do, above a megabyte; `YYYY-MM-DD_Name` for folders below `records/track_…`.
 
 ## Known limits
@@ -24,6 +24,7 @@ import re
 from collections.abc import Iterator
 
 from pgaudit.evidence.evidence import Evidence
+from pgaudit.evidence.reading import is_readable
 from pgaudit.finding import Finding, Location, Severity
 from pgaudit.rule import Rule, Ruling, Strength
 
@@ -45,13 +46,12 @@ RULE = Rule.declare(
 )
 
 SECRET = re.compile(
-    rb"(?<![A-Za-z0-9_-])(?:hf_[A-Za-z]{34}|gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{82}|sk-(?:proj-)?[A-Za-z0-9_-]{40,}|AKIA[A-Z0-9]{16})(?![A-Za-z0-9_-])"
+    rb"(?<![A-Za-z0-9_-])(?:hf_[A-Za-z]{34}|gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{82}|sk-(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Z])(?:proj-)?[A-Za-z0-9_-]{40,}|AKIA[A-Z0-9]{16})(?![A-Za-z0-9_-])"
 )
 WEIGHTS = (".pt", ".pth", ".ptz", ".safetensors", ".ckpt", ".bin", ".npz")
 LEAST_WEIGHTS = 1_000_000
 """Bytes; smaller files are tables that the script needs."""
-LARGEST_TEXT = 4_000_000
-"""Bytes of a file that is searched for secrets."""
+TEXTS = (".py", ".sh", ".bash", ".md", ".txt", ".json", ".log", ".toml", ".yaml", ".yml", ".env", ".ipynb")
 _NAME = re.compile(r"\d{4}-\d\d-\d\d_\S+")
 
 
@@ -59,12 +59,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     """Look at the names, the sizes and the texts of the folder."""
     files = evidence.submission.files
     for path, file in files.items():
-        if (
-            not file.problem
-            and 0 < (file.size or 0) <= LARGEST_TEXT
-            and not path.endswith(WEIGHTS)
-            and SECRET.search(file.data)
-        ):
+        if path.endswith(TEXTS) and is_readable(file) and SECRET.search(file.data):
             yield RULE.finding("this file holds an access token: revoke it", Location(path), severity=Severity.WARNING)
     large = [path for path, file in files.items() if path.endswith(WEIGHTS) and (file.size or 0) > LEAST_WEIGHTS]
     if large:

@@ -8,7 +8,7 @@ The log shows somebody else's run. What the submission claims for itself has no 
 
 ## How it decides
 A hash of all printed training losses against those of the accepted records (`accepted.json` beside this rule). Two runs of one script
-with one seed differ from the first hundred steps on. The record's own folder, and copies of it, are left alone.
+with one seed differ from the first hundred steps on. The log has to show a claimed score; the record's own folder is left alone.
 
 ## Known limits
 Records that the list lacks: it is made from a clone, and covers what was accepted when it was made. Copies of logs that were never
@@ -25,6 +25,7 @@ from pathlib import Path
 
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.lineage import accepted, fingerprint
+from pgaudit.evidence.support import prints
 from pgaudit.finding import Finding, Location
 from pgaudit.rule import Rule, Ruling, Strength
 
@@ -48,7 +49,8 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     own = evidence.submission.folder.rpartition("/")[2]
     known = accepted(INDEX)
     for log in evidence.claimed_logs:
-        mark = fingerprint(log)
+        shown = any(prints(metric, evidence.claimed_scores) for metric in log.metrics)
+        mark = fingerprint(log) if shown else None
         folder = known.get(mark or "")
         if folder and folder != own:
             yield RULE.finding(

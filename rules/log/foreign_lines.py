@@ -8,9 +8,10 @@ Logs are the evidence of a submission. One that its files cannot have made is no
 another version of it, or one that was written by hand.
 
 ## How it decides
-Every string and f-string of every shipped Python file, unpacked, is a template; a line fits if the literal parts stand in it in order.
-A finding needs a log with at least three score lines of which not one fits, and whose words stand in no shell script either. It says
-what was found and accuses nobody: most logs fit in every line, and older versions of a script fit in most.
+Every string, f-string and format of every shipped Python file, unpacked, is a template; a line fits if the literal parts stand in it
+in order. A finding needs a log with at least three score lines of which not one fits, and whose words stand in no shell script, notebook
+or foreign source either. It is a statement about files and no word about people: most logs fit in every line, and older versions of
+a script fit in most.
 
 ## Known limits
 Lines that a library or a program outside the folder prints.
@@ -23,9 +24,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 from pgaudit.engine.queries import prints, says_something
 from pgaudit.evidence.evidence import Evidence
+from pgaudit.evidence.reading import is_readable
 from pgaudit.finding import Confidence, Finding, Step
 from pgaudit.program import ir
 from pgaudit.rule import Rule, Ruling, Strength
@@ -52,37 +55,66 @@ LEAST_LINES = 3
 MOST_SHOWN = 3
 WRITING = (".sh", ".bash", ".ipynb", ".c", ".cpp", ".cu", ".rs")
 """Other files that write."""
+MOST_LINES = 300
+"""Score lines that are looked up of one log; a log of its own script fits in the first."""
+_FIELD = re.compile(r"%[-+ 0-9.]*[a-zA-Z]|\{[^{}]*\}")
+"""A part of a text that ``%`` or ``format`` fills in."""
 _WORD = re.compile(r"[A-Za-z]\w{4,}")
 
 
 def check(evidence: Evidence) -> Iterator[Finding]:
     """Hold the score lines of every claimed log against everything that can be printed."""
+    printable = Printable(evidence)
     for log in evidence.claimed_logs if evidence.texts else ():
-        lines = {metric.location.text: metric.location for metric in log.metrics if metric.val_bpb}
-        if len(lines) < LEAST_LINES or any(_fits(line, evidence) for line in lines):
+        places = list({metric.location.line: metric.location for metric in log.metrics if metric.val_bpb}.values())
+        if len(places) < LEAST_LINES:
             continue
-        places = list(lines.values())
+        whole = evidence.lines_of(log)
+        lines = [whole[place.line - 1] if place.line else place.text for place in places[:MOST_LINES]]
+        if any(printable.fits(line) for line in lines):
+            continue
         yield RULE.finding(
-            f"nothing that is shipped can have printed any of the {len(lines)} score lines of this log",
+            f"nothing that is shipped can have printed any of the {len(places)} score lines of this log",
             places[0],
             steps=tuple(Step(place, "no shipped text fits this line") for place in places[:MOST_SHOWN]),
             confidence=Confidence.MEDIUM,
-            facts={"score_lines": len(lines), "fitting": 0},
+            facts={"score_lines": len(places), "fitting": 0},
         )
         return
 
 
-def _fits(line: str, evidence: Evidence) -> bool:
-    from pgaudit.program.lower import lower  # brings libcst, which listing the rules must not pay for
+class Printable:
+    """Everything that the shipped files can print, gathered only as far as it is needed."""
 
-    modules = evidence.run.modules.values() if evidence.run else ()
-    if any(prints(template, line) for module in modules for template in _templates(module.body)):
-        return True
-    others = (lower(layer.parsed.module) for layer in evidence.texts if layer.parsed.module is not None)
-    if any(prints(template, line) for module in others for template in _templates(module.body)):
-        return True
-    words = _WORD.findall(line)
-    return bool(words) and any(all(word in text for word in words) for text in _other_texts(evidence))
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+
+    def fits(self, line: str) -> bool:
+        """Can some shipped file have printed the line?"""
+        if any(prints(template, line) for template in (*self.of_run, *self.of_others)):
+            return True
+        words = _WORD.findall(line)
+        return bool(words) and any(all(word in text for word in words) for text in self.other_texts)
+
+    @cached_property
+    def of_run(self) -> tuple[str, ...]:
+        """The templates of the script that ran and of what it imports."""
+        modules = self.evidence.run.modules.values() if self.evidence.run else ()
+        return tuple(dict.fromkeys(template for module in modules for template in _templates(module.body)))
+
+    @cached_property
+    def of_others(self) -> tuple[str, ...]:
+        """Those of every other Python text."""
+        from pgaudit.program.lower import lower  # brings libcst, which listing the rules must not pay for
+
+        modules = (lower(layer.parsed.module) for layer in self.evidence.texts if layer.parsed.module is not None)
+        return tuple(dict.fromkeys(template for module in modules for template in _templates(module.body)))
+
+    @cached_property
+    def other_texts(self) -> tuple[str, ...]:
+        """Files in other languages that write."""
+        files = self.evidence.submission.files.items()
+        return tuple(decode(file.data).text for path, file in files if path.endswith(WRITING) and is_readable(file))
 
 
 def _templates(body: Iterable[ir.Stmt]) -> Iterator[str]:
@@ -91,14 +123,8 @@ def _templates(body: Iterable[ir.Stmt]) -> Iterator[str]:
         if isinstance(node, ir.Format):
             text = "".join(part if isinstance(part, str) else "\0" for part in node.parts)
         elif isinstance(node, ir.Const) and isinstance(node.value, str):
-            text = node.value
+            text = _FIELD.sub("\0", node.value)
         else:
             continue
         if says_something(text):
             yield text
-
-
-def _other_texts(evidence: Evidence) -> Iterator[str]:
-    for path, file in evidence.submission.files.items():
-        if path.endswith(WRITING) and not file.problem:
-            yield decode(file.data).text

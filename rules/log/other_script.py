@@ -9,9 +9,10 @@ A log is the evidence for what the shipped script scores. Rows whose log came fr
 asked for the right one.
 
 ## How it decides
-Source texts are compared by their distinct lines without indentation and comments, against every layer of every shipped script;
-below 92 % in common they are two programs (settings that were changed between seeds leave more than 95 %). A stated code size has to
-lie within 8 % of a script, of its unpacked text or of all Python files together; far smaller ones are sizes after packing.
+The last source text before the final score has to hold 92 % of the distinct lines of some shipped script, without indentation and
+comments, of whatever layer (settings that were changed between seeds leave more than 95 %). The last code size that is stated has to lie
+within 8 % of a script, of its unpacked text, or between the main script and all code files together; far smaller ones are sizes
+after packing.
 
 ## Known limits
 Logs that print neither source nor code size. A script that was cleaned up more than a little after the run.
@@ -54,11 +55,12 @@ RULE = Rule.declare(
 )
 
 SAME_PROGRAM = 0.92
-"""Of the distinct lines: the least that a run and its shipped script have in common is 95 %."""
+"""Of the shipped script's distinct lines: the least that the log of its own run has is 95 %."""
 SAME_SIZE = 0.08
 """Scripts that were tidied up after the run differ by up to 4 %."""
 PACKED = 0.6
 """Sizes below this part of the text are of a packed form."""
+CODE = (".py", ".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".rs", ".sh")
 MOST_NAMES = 4
 
 
@@ -80,7 +82,7 @@ def _other_source(evidence: Evidence, log: Log) -> Finding | None:
     mine, theirs = definitions(layer.text), definitions(source.text)
     place = Location(log.path, source.first, text=source.text.partition("\n")[0][:120])
     return RULE.finding(
-        f"the source that the log prints is another program than {layer.path}: {shared:.0%} of the lines are the same",
+        f"the source that the log prints is another program than {layer.path}: it holds {shared:.0%} of its lines",
         place,
         steps=(
             Step(place, f"the log's script defines {_some(theirs - mine)}, which {layer.path} does not"),
@@ -91,10 +93,15 @@ def _other_source(evidence: Evidence, log: Log) -> Finding | None:
 
 
 def _other_size(evidence: Evidence, log: Log) -> Finding | None:
-    stated = next((size for size in log.sizes if size.kind == "code" and size.bytes > 0), None)
+    stated = next(
+        (size for size in reversed(log.sizes) if size.kind == "code" and size.bytes > 0 and log.counts(size.location)),
+        None,
+    )
     if stated is None or not evidence.main:
         return None
     sizes = _sizes(evidence)
+    if min(sizes) <= stated.bytes <= _all_code(evidence):
+        return None
     nearest_size = min(sizes, key=lambda size: abs(size - stated.bytes))
     if abs(nearest_size - stated.bytes) <= SAME_SIZE * max(nearest_size, stated.bytes) or _is_packed(stated, sizes):
         return None
@@ -106,9 +113,19 @@ def _other_size(evidence: Evidence, log: Log) -> Finding | None:
 
 
 def _sizes(evidence: Evidence) -> set[int]:
-    """Bytes of every shipped text, as shipped and unpacked, and of all Python files together."""
+    """Bytes of every shipped script, as shipped and unpacked."""
     files = [file.size or 0 for path, file in evidence.submission.files.items() if path.endswith(".py")]
-    return {*files, sum(files), *(len(layer.text.encode()) for layer in evidence.texts)}
+    return {*files, *(len(layer.text.encode()) for layer in evidence.texts)}
+
+
+def _all_code(evidence: Evidence) -> int:
+    """Bytes of the main script, unpacked, and of every other code file, where there are any."""
+    others = [
+        file.size or 0
+        for path, file in evidence.submission.files.items()
+        if path.endswith(CODE) and path != evidence.main_path
+    ]
+    return len(evidence.main.body.text.encode()) + sum(others) if evidence.main and others else 0
 
 
 def _is_packed(stated: LoggedSize, sizes: set[int]) -> bool:

@@ -44,6 +44,7 @@ RULE = Rule.declare(
 )
 
 _NAME = r"[\w./-]*[\w-]\.(?:log|txt|py|sh|ipynb|md|csv|png)"
+_FILE = re.compile(r"[\w-]+\.(?:log|txt|py|sh|ipynb|md|csv|png)")
 _LINK = re.compile(rf"\]\((?!https?:)({_NAME})\)")
 _LISTED = re.compile(rf"^\s*(?:[-*|]|\d+\.)\s*\**`({_NAME})`")
 
@@ -54,13 +55,13 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     if readme is None:
         return
     shipped = {path.rpartition("/")[2].lower() for path in evidence.submission.files}
-    texts = [layer.text for layer in evidence.texts]
+    written = {name for layer in evidence.texts for name in _FILE.findall(layer.text)}
     missing: dict[str, Location] = {}
     for pattern in (_LINK, _LISTED):
         for location, line in readme.mentions(pattern):
             for name in pattern.findall(line):
                 last = name.rpartition("/")[2]
-                if last.lower() not in shipped and not any(last in text for text in texts) and ".." not in name:
+                if last.lower() not in shipped and last not in written and ".." not in name:
                     missing.setdefault(name, location)
     if missing:
         first = next(iter(missing.values()))

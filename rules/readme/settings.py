@@ -10,7 +10,7 @@ Readers take over what a record states. Reviewers find such numbers in nearly ev
 ## How it decides
 `NAME=NUMBER` and `name: NUMBER` in the text and in tables of two columns are matched, with the unit behind the number as the last
 part of a name, against the settings that the script read in the walk. Numbers that stand for several runs (a comparison) are left
-out, as are those that the README gives twice.
+out: a name with two numbers says nothing.
 
 ## Known limits
 Hyper-parameters that are written in words of their own, and constants that are no settings.

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pgaudit.engine.transfer.runtime import DEFAULT, ON, is_off
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.naming import Title, technique_of
-from pgaudit.evidence.reading import Reading
+from pgaudit.evidence.reading import Reading, is_readable
 from pgaudit.evidence.readme import Readme
 from pgaudit.finding import Confidence, Finding, Severity, Step
 from pgaudit.rule import Rule, Ruling, Strength
@@ -61,19 +61,20 @@ AMBIENT = re.compile(
     r"|^(?:PATH|HOME|PYTHONPATH|RANK|LOCAL_RANK|WORLD_SIZE|NPROC_PER_NODE|TMPDIR|VIRTUAL_ENV)$"
 )
 """Variables that something else than the script reads."""
+_WORD = re.compile(r"[A-Za-z_]\w*")
 LEAST_LETTERS = 3
 """Shorter words name too much."""
-CODE = (".py", ".sh", ".bash", ".c", ".cc", ".cpp", ".cu", ".rs", ".yaml", ".yml", ".toml", ".json")
+CODE = (".sh", ".bash", ".c", ".cc", ".cpp", ".cu", ".rs", ".yaml", ".yml", ".toml", ".json")
 
 
 def check(evidence: Evidence) -> Iterator[Finding]:
     """Compare the commands with what the shipped code reads, and the headings with what it leaves off."""
-    code = "\n".join([*(layer.text for layer in evidence.texts), *_other_code(evidence)])
     readme = evidence.readme
     shipped = {path.rpartition("/")[2] for path in evidence.submission.files}
     own = [command for command in (readme.commands if readme else ()) if command.script.rpartition("/")[2] in shipped]
+    words = _words(evidence) if any(command.environment for command in own) else frozenset()
     for command in own:
-        unread = [name for name in command.environment if not AMBIENT.search(name) and not _stands_in(name, code)]
+        unread = [name for name in command.environment if not AMBIENT.search(name) and name not in words]
         if unread and evidence.texts:
             yield RULE.finding(
                 f"the run command sets {', '.join(unread)}, which no shipped file reads",
@@ -115,11 +116,14 @@ def _heading(readme: Readme, switch: str) -> Reading[str] | None:
     return next(named, None) if len(technique) >= LEAST_LETTERS else None
 
 
-def _stands_in(name: str, code: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", code) is not None
-
-
-def _other_code(evidence: Evidence) -> Iterator[str]:
-    for path, file in evidence.submission.files.items():
-        if path.endswith(CODE) and not path.endswith(".py") and path != "submission.json" and not file.problem:
-            yield decode(file.data).text
+def _words(evidence: Evidence) -> frozenset[str]:
+    """Every word of the shipped code and of the files that configure it."""
+    files = evidence.submission.files.items()
+    others = (
+        decode(file.data).text
+        for path, file in files
+        if path.endswith(CODE) and path != "submission.json" and is_readable(file)
+    )
+    return frozenset(
+        word for text in (*(layer.text for layer in evidence.texts), *others) for word in _WORD.findall(text)
+    )

@@ -71,7 +71,8 @@ def _complaint(function: ir.Function) -> str:
     valued = [node for node in returns if node.value is not None and not _is_none(node.value)]
     if function.returns == "None" and valued:
         return f"{function.name}() is annotated to return None, and returns a value"
-    if function.returns not in ("None", "NoReturn", "Never", "Any", "object") and not valued:
+    leaves = any(isinstance(node, ir.Jump) and node.kind == "raise" for node in ir.nodes(function.body))
+    if function.returns not in ("None", "NoReturn", "Never", "Any", "object") and not valued and not leaves:
         return f"{function.name}() is annotated to return {function.returns}, and returns nothing"
     return ""
 

@@ -10,7 +10,8 @@ that runs inside its folder.
 
 ## How it decides
 CPython's grammar, of the newest version known, has to reject the text. A script that only our own parser refuses is not called
-broken: it is reported as not checked. A placeholder is told by a walk that was followed to its end and met no print, log or file.
+broken: it is reported as not checked. A placeholder calls nothing when it is started but functions
+of its own that call nothing either.
 
 ## Known limits
 Scripts that parse and fail later. A missing module is `script/missing-module`.
@@ -24,8 +25,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgaudit.evidence.evidence import Evidence
-from pgaudit.evidence.run import Run
+from pgaudit.evidence.run import MAIN, Run
 from pgaudit.finding import Finding, Gap
+from pgaudit.program import ir
 from pgaudit.rule import Rule, Ruling, Strength
 
 RULE = Rule.declare(
@@ -64,5 +66,14 @@ def check(evidence: Evidence) -> Iterator[Finding | Gap]:
 
 
 def _does_nothing(run: Run) -> bool:
-    walk = run.walk
-    return not (walk.reports or walk.events or walk.trained or walk.problems)
+    """Does the script, as far as it runs when it is started, call nothing but functions of its own that call nothing?"""
+    walk, body = run.walk, run.modules[MAIN].body
+    if walk.reports or walk.events or walk.trained or walk.problems or walk.skipped:
+        return False
+    own = {node.name: node for node in body if isinstance(node, ir.Function)}
+    started = [part for part in body if not isinstance(part, ir.Function | ir.Class | ir.Import)]
+    for call in (node for node in ir.nodes(started) if isinstance(node, ir.Call)):
+        function = own.get(call.func.id) if isinstance(call.func, ir.Name) else None
+        if function is None or any(isinstance(node, ir.Call | ir.Import) for node in ir.nodes(function.body)):
+            return False
+    return True

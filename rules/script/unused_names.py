@@ -21,6 +21,7 @@ Delete them, or test the flag where the package is needed.
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator
 
@@ -74,10 +75,10 @@ def check(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _imported(run: Run) -> Iterator[tuple[str, int]]:
-    """The names that imports bind, with their lines; a module of a package (``import a.b``) binds for its effect."""
+    """The names that imports bind, with their lines; other modules than Python's own may be imported for their effect."""
     for node in run.nodes:
         if isinstance(node, ir.Import) and node.module != "__future__":
-            if not node.names and (node.bound or "." not in node.module):
+            if not node.names and (node.bound or "." not in node.module) and node.module in sys.stdlib_module_names:
                 yield node.bound or node.module, node.line
             yield from ((name, node.line) for name in node.names if name != "*")
 
