@@ -46,15 +46,15 @@ def crashed(**files: str) -> list[str]:
 
 @pytest.mark.parametrize("text", LOGS.values(), ids=LOGS)
 def test_logs(text: str) -> None:
-    assert crashed(**{"train__log": text, "submission__json": '{"val_bpb": 1.2}'}) == []
-    assert crashed(**{"a__log": text, "b__log": text.replace("1.7e308", "1.0e308")}) == []
+    assert crashed(train__log=text, submission__json='{"val_bpb": 1.2}') == []
+    assert crashed(a__log=text, b__log=text.replace("1.7e308", "1.0e308")) == []
 
 
 @pytest.mark.parametrize("text", CLAIMS.values(), ids=CLAIMS)
 def test_claims(text: str) -> None:
-    assert crashed(**{"submission__json": text, "train__log": "seed:1\nfinal val_loss:2.0 val_bpb:1.2\n"}) == []
+    assert crashed(submission__json=text, train__log="seed:1\nfinal val_loss:2.0 val_bpb:1.2\n") == []
 
 
 @pytest.mark.parametrize("text", READMES.values(), ids=READMES)
 def test_readmes(text: str) -> None:
-    assert crashed(**{"README__md": text, "submission__json": '{"val_bpb": 1.2}', "run__sh": text}) == []
+    assert crashed(README__md=text, submission__json='{"val_bpb": 1.2}', run__sh=text) == []
