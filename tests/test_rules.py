@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from datetime import date
 
@@ -12,6 +13,7 @@ import pytest
 from pgaudit import policy, rulebook
 from pgaudit.audit import audit
 from pgaudit.examples import Section, check, contract, sections
+from pgaudit.examples.checking import content, folder_of
 from pgaudit.standings import record_before
 from pgaudit.submission import Collected, Origin
 from tests.support import submission
@@ -104,3 +106,14 @@ def test_the_source_in_a_log_is_the_shipped_one(changed: int, finds: bool) -> No
     files = {"train_seed42.log": log, "submission.json": b'{"val_bpb": 1.2207588}'}
     (report,) = audit(submission(SCRIPT, files), only("log/other-script"), policy.load()).submissions
     assert [finding.location.path for finding in report.findings] == ["train_seed42.log"] * finds
+
+
+@pytest.mark.parametrize("seconds,finds", [(600.04, True), (1200.04, False)], ids=["to the limit", "twice the limit"])
+def test_what_follows_a_training_that_took_far_too_long_is_not_the_point(seconds: float, finds: bool) -> None:
+    (section,) = (each for each in sections(BOOK) if str(each) == "Illegal: Hessians after the last step")
+    files = {path: content(block) for path, block in folder_of(section).items()}
+    time = f"cap train_time:{1000 * seconds:.0f}ms".encode()
+    logs = {path: re.sub(rb"cap train_time:\d+ms", time, data) for path, data in files.items() if path.endswith(".log")}
+    collected = submission(files.pop("train_gpt.py").decode(), {**files, **logs})
+    (report,) = audit(collected, only("calibration/after-budget"), policy.load()).submissions
+    assert bool(report.findings) is finds

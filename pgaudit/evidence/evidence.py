@@ -234,14 +234,14 @@ class Evidence:
             beside,
             foreign,
             self._score_lines,
-            self._lowered,
+            self.lowered,
             witness,
             statement,
             foreign_log=elsewhere,
         )
 
-    def _lowered(self, layer: Layer, name: str) -> ir.Module:
-        """The lowered text of a layer, made once for every walk."""
+    def lowered(self, layer: Layer, name: str) -> ir.Module:
+        """The lowered text of a layer that parses, made once for every walk."""
         from pgaudit.program.lower import lower  # libcst is a fifth of a second that ``--help`` must not pay
 
         assert layer.parsed.module is not None

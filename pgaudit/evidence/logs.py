@@ -25,8 +25,8 @@ LONGEST = 1e9
 """Seconds: longer times are no times."""
 BARE_MILLISECONDS = 10_000.0
 """A bare training time from here on is in milliseconds."""
-LEAST_FIGURE, LARGEST_FIGURE = 1e-6, 1e6
-"""Losses and scores outside are none."""
+LEAST_FIGURE, LARGEST_FIGURE = 1e-12, 1e6
+"""Losses and scores outside are none; leaking caches reached scores below 1e-6 (#959)."""
 MOST_KEPT = 10_000
 """Facts of a kind that a log may have; of more, every second one is forgotten, but neither the first nor the newest."""
 _UNITS = {"ms": 0.001, "m": 60.0, "h": 3600.0, "": 1.0}

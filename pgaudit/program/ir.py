@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
 
 
 @dataclass(slots=True, eq=False)
@@ -308,18 +308,37 @@ class Module:
     body: list[Stmt]
 
 
-def children(node: Node | Argument | Generator | Handler) -> Iterator[object]:
-    """The values of a node's fields: nodes, lists of them, and everything else that it holds."""
-    return (getattr(node, name) for cls in type(node).__mro__ for name in getattr(cls, "__slots__", ()))
+Part = Node | Argument | Generator | Handler | Parameter
+"""Whatever a program is made of."""
+_PLAIN = frozenset({"str", "str | None", "int", "bool", "list[str]", "frozenset[str]"})
+_HOLDING: dict[type, tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(kind) if field.type not in _PLAIN)
+    for kind in dict.fromkeys((*get_args(Expr), *get_args(Stmt), *get_args(Part)))
+}
+"""The fields of every class that may hold parts."""
 
 
-def nodes(block: Iterable[object]) -> Iterator[object]:
-    """Every node of a block, in no particular order."""
-    pending: list[object] = [*block]
+def children(part: Part) -> list[Part]:
+    """The parts right below one, those in its lists among them."""
+    found: list[Part] = []
+    pending = [getattr(part, name) for name in reversed(_HOLDING[type(part)])]
+    while pending:
+        value = pending.pop()
+        if type(value) in _HOLDING:
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            pending += reversed(value)
+    return found
+
+
+def nodes(block: Iterable[object]) -> Iterator[Part]:
+    """Every part of a block, in no particular order."""
+    pending: list[Any] = [*block]
     while pending:
         part = pending.pop()
-        if isinstance(part, list | tuple):
-            pending.extend(part)
-        elif isinstance(part, Node | Argument | Generator | Handler):
+        holding = _HOLDING.get(type(part))
+        if holding is not None:
             yield part
-            pending.extend(children(part))
+            pending += [getattr(part, name) for name in holding]
+        elif isinstance(part, (list, tuple)):
+            pending += part

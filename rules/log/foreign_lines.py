@@ -91,23 +91,28 @@ class Printable:
 
     def fits(self, line: str) -> bool:
         """Can some shipped file have printed the line?"""
-        if any(prints(template, line) for template in (*self.of_run, *self.of_others)):
+        if any(prints(template, line) for templates in self._templates() for template in templates):
             return True
         words = _WORD.findall(line)
         return bool(words) and any(all(word in text for word in words) for text in self.other_texts)
 
+    def _templates(self) -> Iterator[tuple[str, ...]]:
+        """Those of the script that ran and of what it imports, and then those of every other Python text."""
+        yield self.of_run
+        yield self.of_others
+
     @cached_property
     def of_run(self) -> tuple[str, ...]:
-        """The templates of the script that ran and of what it imports."""
         modules = self.evidence.run.modules.values() if self.evidence.run else ()
         return tuple(dict.fromkeys(template for module in modules for template in _templates(module.body)))
 
     @cached_property
     def of_others(self) -> tuple[str, ...]:
-        """Those of every other Python text."""
-        from pgaudit.program.lower import lower  # brings libcst, which listing the rules must not pay for
-
-        modules = (lower(layer.parsed.module) for layer in self.evidence.texts if layer.parsed.module is not None)
+        walked = {layer.text for layer in self.evidence.run.layers.values()} if self.evidence.run else set()
+        others = [
+            layer for layer in self.evidence.texts if layer.text not in walked and layer.parsed.module is not None
+        ]
+        modules = (self.evidence.lowered(layer, layer.path) for layer in others)
         return tuple(dict.fromkeys(template for module in modules for template in _templates(module.body)))
 
     @cached_property

@@ -77,17 +77,15 @@ def _complaint(function: ir.Function) -> str:
     return ""
 
 
-def _returns(body: Iterable[object]) -> Iterator[ir.Return]:
+def _returns(body: Iterable[ir.Part]) -> Iterator[ir.Return]:
     """The return statements of a body, those of functions inside it left out."""
-    pending: list[object] = [*body]
+    pending = [*body]
     while pending:
         part = pending.pop()
-        if isinstance(part, list | tuple):
-            pending.extend(part)
-        elif isinstance(part, ir.Return):
+        if isinstance(part, ir.Return):
             yield part
-        elif isinstance(part, ir.Node | ir.Handler) and not isinstance(part, ir.Function | ir.Expr):
-            pending.extend(ir.children(part))
+        elif not isinstance(part, ir.Function | ir.Expr):
+            pending += ir.children(part)
 
 
 def _is_none(value: ir.Expr) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from pgaudit.engine.events import Spot
 from pgaudit.evidence.byte_tables.vocabulary import METHODS, snake_case
@@ -47,16 +46,12 @@ def asks_for_pieces(names: Iterable[str]) -> bool:
 
 def mentioned(node: ir.Node) -> frozenset[str]:
     """Names and attributes in a statement and what it holds."""
-    return frozenset(_names(node))
+    words = (_word(part) for part in ir.nodes([node]))
+    return frozenset(word for word in words if word)
 
 
-def _names(node: Any) -> Iterator[str]:
-    for part in _parts(node):
-        if isinstance(part, ir.Name):
-            yield part.id
-        elif isinstance(part, ir.Attribute):
-            yield part.attr
-        yield from _names(part)
+def _word(node: object) -> str:
+    return node.id if isinstance(node, ir.Name) else node.attr if isinstance(node, ir.Attribute) else ""
 
 
 def _holds(definition: _Definition, spot: Spot) -> bool:
@@ -66,45 +61,19 @@ def _holds(definition: _Definition, spot: Spot) -> bool:
 def _definitions(module: ir.Module, name: str) -> list[_Definition]:
     found: list[_Definition] = []
 
-    def visit(node: Any, around: list[_Definition]) -> None:
+    def visit(node: ir.Part, around: list[_Definition]) -> None:
         if isinstance(node, ir.Function | ir.Class):
             around = [*around, _Definition(node, name)]
             found.append(around[-1])
-        word = node.id if isinstance(node, ir.Name) else node.attr if isinstance(node, ir.Attribute) else None
+        word = _word(node)
         line = getattr(node, "line", 0)
         for definition in around:
             definition.last = max(definition.last, line)
             if word:
                 definition.names.add(word)
-        for part in _parts(node):
+        for part in ir.children(node):
             visit(part, around)
 
     for statement in module.body:
         visit(statement, [])
     return found
-
-
-def _fields(kind: type) -> tuple[str, ...]:
-    """The fields of a node that can hold nodes."""
-    if kind not in _FIELDS:
-        names = (each.name for each in fields(kind)) if is_dataclass(kind) else ()
-        _FIELDS[kind] = tuple(name for name in names if name not in _PLAIN)
-    return _FIELDS[kind]
-
-
-_PLAIN = frozenset({"line", "carried", "ops", "op", "kind", "id", "attr"})
-_FIELDS: dict[type, tuple[str, ...]] = {}
-
-
-def _parts(node: Any) -> Iterator[Any]:
-    """The nodes right below a node."""
-    for name in _fields(type(node)):
-        yield from _flat(getattr(node, name))
-
-
-def _flat(value: Any) -> Iterator[Any]:
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _flat(item)
-    elif is_dataclass(value):
-        yield value
