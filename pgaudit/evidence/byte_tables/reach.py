@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from pgaudit.engine.events import Spot
 from pgaudit.evidence.byte_tables.vocabulary import METHODS, snake_case
@@ -18,8 +18,9 @@ class _Definition:
 
     node: ir.Function | ir.Class
     module: str
-    names: set[str] = field(default_factory=set)
-    last: int = 0
+    names: frozenset[str]
+    last: int
+    """Its last line."""
 
 
 def relevant(modules: Mapping[str, ir.Module], spots: Iterable[Spot]) -> frozenset[ir.Node]:
@@ -46,8 +47,7 @@ def asks_for_pieces(names: Iterable[str]) -> bool:
 
 def mentioned(node: ir.Node) -> frozenset[str]:
     """Names and attributes in a statement and what it holds."""
-    words = (_word(part) for part in ir.nodes([node]))
-    return frozenset(word for word in words if word)
+    return frozenset(map(_word, ir.nodes([node]))) - {""}
 
 
 def _word(node: object) -> str:
@@ -58,22 +58,8 @@ def _holds(definition: _Definition, spot: Spot) -> bool:
     return definition.module == spot[0] and definition.node.line <= spot[1] <= definition.last
 
 
-def _definitions(module: ir.Module, name: str) -> list[_Definition]:
-    found: list[_Definition] = []
-
-    def visit(node: ir.Part, around: list[_Definition]) -> None:
+def _definitions(module: ir.Module, name: str) -> Iterator[_Definition]:
+    for node in ir.nodes(module.body):
         if isinstance(node, ir.Function | ir.Class):
-            around = [*around, _Definition(node, name)]
-            found.append(around[-1])
-        word = _word(node)
-        line = getattr(node, "line", 0)
-        for definition in around:
-            definition.last = max(definition.last, line)
-            if word:
-                definition.names.add(word)
-        for part in ir.children(node):
-            visit(part, around)
-
-    for statement in module.body:
-        visit(statement, [])
-    return found
+            lines = (part.line for part in ir.nodes([node]) if isinstance(part, ir.Node))
+            yield _Definition(node, name, mentioned(node), max(lines))
