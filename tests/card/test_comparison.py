@@ -35,7 +35,7 @@ def test_a_mean_over_the_seeds() -> None:
     assert found["val_loss", None].agrees
     assert found["val_bpb", "1"].agrees
     assert found["val_bpb", "2"].agrees is False
-    assert str(found["val_bpb", "1"].found.places[0]) == "a.log:5"  # type: ignore[union-attr]
+    assert str(found["val_bpb", "1"].found.places[0]) == "a.log:5"  # type: ignore[union-attr]  # found, or the test fails
 
 
 @pytest.mark.parametrize(

@@ -253,7 +253,7 @@ class Generated(File):
     times: int = 1
 
     def open(self) -> BinaryIO:
-        return io.BufferedReader(_Repeated(b"".join(self.lines), self.times))  # type: ignore[type-var]
+        return io.BufferedReader(_Repeated(b"".join(self.lines), self.times))  # type: ignore[type-var]  # for its readinto
 
 
 class _Repeated(io.RawIOBase):
@@ -275,7 +275,7 @@ class _Repeated(io.RawIOBase):
     def tell(self) -> int:
         return self.at
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]  # narrower than any buffer
         start = self.at % len(self.block)
         piece = self.block[start : start + min(len(buffer), self.size - self.at)]
         buffer[: len(piece)] = piece
