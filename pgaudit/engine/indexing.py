@@ -204,6 +204,8 @@ def _moved(m: Machine, base: Data, index: list[Part]) -> Data:
     scalar = False
     for part in index:
         tags |= _bound_tags(m, part)
+        if isinstance(part, Const) and part.value in (None, ...):
+            continue  # a new axis moves nothing
         if isinstance(part, Bounds):
             if part.lower is not None or part.upper is not None:
                 start = _from_front(m, part.lower) if part.lower is not None else ZERO
@@ -216,7 +218,7 @@ def _moved(m: Machine, base: Data, index: list[Part]) -> Data:
     if not scalar:
         choosing.take(m, m.content(base), start)
     own = base.labels if base.cell is None else base.labels & ~m.labels.mask(Depends)
-    if any(isinstance(part, Const) for part in index):
+    if any(isinstance(part, Const) and part.value not in (None, ...) for part in index):
         own &= ~m.labels.mask(Stacked)
     chosen = m.union(part for part in index if isinstance(part, Value)) & m.labels.mask(Decided)
     result = Data(m.narrow(own, start, end, tags) | chosen, base=base, cell=base.cell, text=base.text)

@@ -3,7 +3,8 @@
 ## What it flags
 A reported score on whose path a comparison decides, with a score of the very token on one side: a cache that is used only where
 the model's loss on the realised token is high, or only where the cache already knows that token; an expert that is used only for
-tokens of a class (inside a word, at a boundary), where the class is that of the token itself.
+tokens of a class (inside a word, at a boundary), where the class is that of the token itself; logits that are changed at the place
+of the very token before they are normalised (a mask of unlikely tokens from which the realised one is taken out).
 
 ## Why it is illegal
 The mixing weight has to be fixed before the token is seen. A gate that opens for the realised token gives that token the larger
@@ -13,7 +14,8 @@ of two probabilities and leaves the others what they had: together they add up t
 The script is walked under the effective configuration. A comparison of scores leaves its mark on whatever it selects. A finding
 needs such a mark on the reported score, where one side scores tokens of the iteration in which the comparison is made and the
 other side is no score of them (that is `mixing/oracle`); or a branch on a table that is read at the very token which enters
-the counts later in the same iteration. Sources in C and C++ are walked too. Where the log prints that the gate never opened,
+the counts later in the same iteration; or a write at the scored tokens into what their own score is then computed from, in the
+same iteration. Sources in C and C++ are walked too. Where the log prints that the gate never opened,
 the finding is dormant.
 
 ## Known limits
@@ -29,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from pgaudit.engine.queries import choices, decided_at, target_gates
+from pgaudit.engine.queries import choices, decided_at, marked_targets, target_gates
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.run import Run
 from pgaudit.finding import Finding, Gap
@@ -95,3 +97,15 @@ def _hits(evidence: Evidence, run: Run) -> Iterator[Hit]:
             yield Hit(
                 "the score of the realised token decides how it is scored", run.at(choice.choice.place.spot), steps
             )
+    for mark in marked_targets(run.walk, run.score):
+        steps = (
+            *run.entered(mark.update.place),
+            run.step(mark.update, "the predictor is changed at the place of the token to be scored"),
+            run.step(mark.score, "the token is scored with it"),
+            run.step(run.score, "the score is printed here"),
+        )
+        yield Hit(
+            "the prediction is changed at the place of the token that it is scored on",
+            run.at(mark.update.place.spot),
+            steps,
+        )

@@ -19,6 +19,7 @@ from pgaudit.engine.events import (
 )
 from pgaudit.engine.labels import Activation, Artifact, Bytes, Decided, Lookup, Mixed, Score, Token
 from pgaudit.engine.linear import distance
+from pgaudit.engine.queries.order import updates_behind
 from pgaudit.engine.queries.reports import evaluates, scores_of
 from pgaudit.engine.queries.slices import of_evaluation, same_targets, scored_positions
 from pgaudit.engine.queries.tables import counts_tokens, read_later
@@ -99,6 +100,36 @@ def target_gates(walk: Walk, report: ReportEvent) -> Iterator[Gate]:
                 continue  # a later token is read in this iteration: this one is context
             if update := next((u for u in walk.updates if _takes_in(walk, u, event, tokens)), None):
                 yield Gate(event, lookup, update)
+
+
+class Marked(NamedTuple):
+    """A reported score of logits that had been changed at the places of the very tokens that it scores."""
+
+    update: UpdateEvent
+    score: ScoreEvent
+
+
+def marked_targets(walk: Walk, report: ReportEvent) -> Iterator[Marked]:
+    """Scores behind the report whose predictor was written to at its own targets, in the same iteration (C1, C2).
+
+    A table that counted the targets too early and is looked up is another matter: `rescored` and `state_before_score`.
+    """
+    for score in scores_of(walk, report.labels):
+        if not evaluates(walk, score):
+            continue
+        targets = {token.start for token in of_evaluation(walk, score.targets)}
+        tables = reduce(or_, (_table(walk, label) for label in walk.labels.of(score.state, Lookup)), 0)
+        for update in updates_behind(walk, score.state & ~tables):
+            places = {token.start for token in of_evaluation(walk, update.uses)}
+            before = update.number < score.number and update.place.loops == score.place.loops
+            if before and update.what == "count" and update.fresh and None not in places and places == targets:
+                yield Marked(update, score)
+
+
+def _table(walk: Walk, label: Lookup) -> int:
+    event = walk.events[label.event]
+    assert isinstance(event, LookupEvent)
+    return event.table
 
 
 def decided_at(walk: Walk, spot: Spot) -> int:
