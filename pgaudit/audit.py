@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 
 import pgaudit
+from pgaudit.evidence.corpus import Corpus
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.finding import Finding, Gap, Location
 from pgaudit.level import level_of
-from pgaudit.policy import Edition, Policy
+from pgaudit.policy import Policy
 from pgaudit.report import FolderReport, Outcome, Report, SetAside, strength
 from pgaudit.rulebook import Rulebook
 from pgaudit.submission import Collected, Submission, UnreadableFile
@@ -21,12 +22,18 @@ from pgaudit.waivers import Waivers
 
 
 def audit(
-    collected: Collected, rulebook: Rulebook, policy: Policy, waivers: Waivers | None = None, on: date | None = None
+    collected: Collected,
+    rulebook: Rulebook,
+    policy: Policy,
+    waivers: Waivers | None = None,
+    on: date | None = None,
+    corpus: Corpus | None = None,
 ) -> Report:
     """Judge every submission by the policy edition in force ``on`` that date (default: the date of its head)."""
     waivers = waivers or Waivers()
     edition = policy.edition_at(on or collected.origin.date)
-    folders = tuple(audit_folder(submission, rulebook, edition, waivers) for submission in collected.submissions)
+    evidence = (Evidence(submission, edition, corpus) for submission in collected.submissions)
+    folders = tuple(audit_folder(each, rulebook, waivers) for each in evidence)
     fired = {finding.rule for folder in folders for finding in folder.findings}
     fired |= {waived.finding.rule for folder in folders for waived in folder.waived}
     return Report(
@@ -43,9 +50,9 @@ def audit(
     )
 
 
-def audit_folder(submission: Submission, rulebook: Rulebook, edition: Edition, waivers: Waivers) -> FolderReport:
+def audit_folder(evidence: Evidence, rulebook: Rulebook, waivers: Waivers) -> FolderReport:
     """Run every rule on one record folder and decide."""
-    evidence = Evidence(submission, edition)
+    submission = evidence.submission
     results: list[Finding | Gap] = []
     outcomes: dict[str, Outcome] = {}
     for entry in rulebook:

@@ -48,5 +48,11 @@ class WaiverError(PgauditError):
     exit_code = ExitCode.USAGE
 
 
+class CorpusError(PgauditError):
+    """A corpus of ruled submissions, or the rulings that it is made of, cannot be read."""
+
+    exit_code = ExitCode.USAGE
+
+
 class RulebookError(PgauditError):
     """A rule or a policy file breaks the rulebook's own invariants: a bug in pgaudit, not in a submission."""

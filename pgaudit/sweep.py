@@ -14,6 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from pgaudit.errors import PgauditError
+from pgaudit.evidence.corpus import Corpus
 from pgaudit.finding import Gap
 from pgaudit.report import FolderReport
 from pgaudit.verdict import Level, Verdict
@@ -32,6 +33,8 @@ class Settings:
     waivers: Waivers = field(default_factory=Waivers)
     on: date | None = None
     """Judge by the policy edition of this date instead of each head's own."""
+    corpus: Corpus | None = None
+    """Submissions with a ruling."""
 
 
 def sweep(
@@ -110,7 +113,9 @@ def serve(connection: Connection, settings: Settings) -> None:
     with GitClone(settings.repo) as clone:
         while (number := _receive(connection)) is not None:
             try:
-                report = audit(clone.pull_request(number), book, editions, settings.waivers, settings.on)
+                report = audit(
+                    clone.pull_request(number), book, editions, settings.waivers, settings.on, settings.corpus
+                )
                 answer = list(report.submissions) or [unaudited(number, "no record folder")]
             except PgauditError as error:
                 answer = [unaudited(number, str(error))]

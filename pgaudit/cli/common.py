@@ -14,6 +14,7 @@ import typer
 from pgaudit.errors import NothingToAudit, TargetError
 
 if TYPE_CHECKING:
+    from pgaudit.evidence.corpus import Corpus
     from pgaudit.rulebook import Rulebook
     from pgaudit.submission import Collected
     from pgaudit.waivers import Waivers
@@ -41,6 +42,10 @@ EditionDate = Annotated[
 WaiverFile = Annotated[
     Path | None, typer.Option("--waivers", help="TOML file with findings that the referee set aside.", metavar="FILE")
 ]
+CorpusFile = Annotated[
+    Path | None,
+    typer.Option("--corpus", help="Submissions with a ruling, to say which one this descends from.", metavar="FILE"),
+]
 OutputFile = Annotated[Path | None, typer.Option("--output", "-o", help="Write here, not to standard output.")]
 
 
@@ -63,6 +68,13 @@ def read_waivers(path: Path | None, book: Rulebook) -> Waivers:
     if path is None:
         return waivers.Waivers()
     return waivers.load(path, {entry.rule.id for entry in book}, date.today())  # noqa: DTZ011 -- the day where the referee sits
+
+
+def read_corpus(path: Path | None) -> Corpus | None:
+    """The corpus of a file, if one is named."""
+    from pgaudit.evidence import corpus
+
+    return corpus.load(path) if path else None
 
 
 @contextmanager

@@ -9,12 +9,14 @@ import typer
 from pgaudit.cli.common import (
     BaseRevision,
     CloneDirectory,
+    CorpusFile,
     EditionDate,
     OutputFile,
     PullRequest,
     Revision,
     Target,
     WaiverFile,
+    read_corpus,
     read_waivers,
     submissions,
     writing,
@@ -33,6 +35,7 @@ def scan(
     fail_on: Annotated[FailOn, typer.Option(help="The weakest finding that gives exit status 10.")] = FailOn.ERROR,
     explain: Annotated[bool, typer.Option("--explain", help="Show full traces, every ruling and the numbers.")] = False,
     waivers: WaiverFile = None,
+    corpus: CorpusFile = None,
     output: OutputFile = None,
     edition: EditionDate = None,
 ) -> None:
@@ -44,7 +47,7 @@ def scan(
     book = rulebook.load()
     set_aside = read_waivers(waivers, book)
     collected = submissions(target, repo, pr, rev, base)
-    report = audit(collected, book, policy.load(), set_aside, edition.date() if edition else None)
+    report = audit(collected, book, policy.load(), set_aside, edition.date() if edition else None, read_corpus(corpus))
     with writing(output) as stream:
         stream.write(render(report, style, explain=explain, interactive=stream.isatty()))
     raise typer.Exit(report.exit_code(fail_on))

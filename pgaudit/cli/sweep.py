@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from pgaudit.cli.common import EditionDate, OutputFile, WaiverFile, read_waivers, writing
+from pgaudit.cli.common import CorpusFile, EditionDate, OutputFile, WaiverFile, read_corpus, read_waivers, writing
 from pgaudit.errors import ExitCode, NothingToAudit, TargetError
 from pgaudit.report import FailOn, reaches
 
@@ -29,6 +29,7 @@ def sweep(
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per core).")] = None,
     fail_on: Annotated[FailOn, typer.Option(help="The weakest finding that gives exit status 10.")] = FailOn.NEVER,
     waivers: WaiverFile = None,
+    corpus: CorpusFile = None,
     output: OutputFile = None,
     edition: EditionDate = None,
 ) -> None:
@@ -44,7 +45,8 @@ def sweep(
 
     line = {Table.JSONL: jsonl.line}[style]
     book = rulebook.load()
-    settings = Settings(repo, book.directory, read_waivers(waivers, book), edition.date() if edition else None)
+    day = edition.date() if edition else None
+    settings = Settings(repo, book.directory, read_waivers(waivers, book), day, read_corpus(corpus))
     with GitClone(repo) as clone:
         numbers = select(prs, clone.pull_numbers())
     if not numbers:

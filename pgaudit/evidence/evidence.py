@@ -13,6 +13,8 @@ from pgaudit.engine.machine import Setting
 from pgaudit.engine.transfer.runtime import is_off
 from pgaudit.evidence.claims import Claims, read_claims
 from pgaudit.evidence.configuration import Configuration, candidates, code_defaults
+from pgaudit.evidence.corpus import Corpus
+from pgaudit.evidence.functions import Known, fingerprints
 from pgaudit.evidence.logs import Log, Metric, is_log, log_lines, read_log
 from pgaudit.evidence.naming import Statement, Title
 from pgaudit.evidence.numbers import number
@@ -41,9 +43,11 @@ ANOTHER_SCORE = 0.02
 class Evidence:
     """The facts of one submission. A file that cannot be read is a gap, never a missing fact without notice."""
 
-    def __init__(self, submission: Submission, edition: Edition) -> None:
+    def __init__(self, submission: Submission, edition: Edition, corpus: Corpus | None = None) -> None:
         self.submission = submission
         self.edition = edition
+        self.corpus = corpus
+        """Submissions with a ruling that this one may descend from."""
         self._unreadable: dict[str, Gap] = {}
         self._modules: dict[tuple[int, str], ir.Module] = {}
 
@@ -148,6 +152,15 @@ class Evidence:
         """Every text of every Python file: as shipped, unpacked, and the modules that it brings."""
         texts = (layer for script in self.scripts for layer in (*script.layers, *script.modules.values()))
         return tuple({layer.text: layer for layer in texts}.values())
+
+    @cached_property
+    def functions(self) -> dict[str, Known]:
+        """The functions of every script that parses, by fingerprint; the main script's win where two are equal."""
+        bodies = [script.body for script in self.scripts if script.body.parsed.module is not None]
+        found: dict[str, Known] = {}
+        for body in sorted(bodies, key=lambda body: body.path == self.main_path):
+            found |= fingerprints(body, self.lowered(body, body.path))
+        return found
 
     @cached_property
     def scored_log_lines(self) -> tuple[str, ...]:

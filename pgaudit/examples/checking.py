@@ -13,12 +13,16 @@ from functools import cache
 from pgaudit import policy
 from pgaudit.audit import audit
 from pgaudit.errors import RulebookError
-from pgaudit.examples.reading import Block, Expected, Section, legal, read
+from pgaudit.evidence.corpus import Corpus, Ruled
+from pgaudit.evidence.evidence import Evidence
+from pgaudit.examples.reading import Block, Expected, Section, legal, read, ruled
 from pgaudit.finding import Confidence, Finding, Severity
 from pgaudit.report import FolderReport, Outcome
 from pgaudit.rulebook import Rulebook
 from pgaudit.submission import Collected, File, Origin, Submission
 
+RULED_BEFORE = 1
+"""The number of the pull request that stands in an example's corpus."""
 FOLDER = "records/track_10min_16mb/2026-04-01_Example"
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {"lzma": lzma.compress, "zlib": zlib.compress, "bz2": bz2.compress}
 ENCODE: dict[str, Callable[[bytes], bytes]] = {"base85": base64.b85encode, "base64": base64.b64encode}
@@ -117,9 +121,21 @@ def _policy() -> policy.Policy:
 
 
 def _audit(section: Section, blocks: Mapping[str, Block], book: Rulebook) -> FolderReport:
-    files = {path: _file(blocks[path]) for path in sorted(blocks)}
-    submission = Submission(FOLDER, files, Origin(section.place))
-    return audit(Collected(submission.origin, (submission,)), book, _policy()).submissions[0]
+    submission = _submission(section, blocks)
+    collected = Collected(submission.origin, (submission,))
+    return audit(collected, book, _policy(), corpus=_corpus(section)).submissions[0]
+
+
+def _submission(section: Section, blocks: Mapping[str, Block]) -> Submission:
+    return Submission(FOLDER, {path: _file(blocks[path]) for path in sorted(blocks)}, Origin(section.place))
+
+
+def _corpus(section: Section) -> Corpus | None:
+    before = ruled(section)
+    if before is None or section.ruled is None:
+        return None
+    functions = Evidence(_submission(before, folder_of(before)), _policy().edition_at(None)).functions
+    return Corpus.of([Ruled(RULED_BEFORE, FOLDER, section.ruled[0], (), before.place, frozenset(functions))])
 
 
 def _file(block: Block) -> File:

@@ -12,6 +12,8 @@
     - finds `artifact/oversize` at `train_seed42.log`: `part of the line`     (an error; no other may be found)
     - notes `artifact/oversize` at `submission.json`                          (a warning or a note)
     - without `README.md`                                                     (the file is taken out)
+
+``Ruled illegal before: `Legal: NAME` `` is a corpus for the section: the other one (of the same file, or `Legal: complete`) has that verdict.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ KINDS = ("Legal", "Illegal", "Defect", "Mutation")
 EXPECTED = re.compile(r"(finds|notes) `([^`]+)` at `([^`]+)`(?:: (`+) ?(.+?) ?\4)?")
 WITHOUT = re.compile(r"without `([^`]+)`")
 BASED_ON = re.compile(r"Based on: `(?:Legal: )?([^`]+)`")
+RULED = re.compile(r"Ruled (\w+) before: `(\w+): ([^`]+)`")
 COMPLETE = "complete"
 """Name of the built-in submission that sections may be based on."""
 
@@ -74,6 +77,8 @@ class Section:
     blocks: list[Block] = field(default_factory=list)
     expected: list[Expected] = field(default_factory=list)
     without: list[str] = field(default_factory=list)
+    ruled: tuple[str, str, str] | None = None
+    """Verdict, kind and name of the section that was ruled on before."""
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.name}"
@@ -119,6 +124,18 @@ def legal(section: Section) -> Section | None:
     return base
 
 
+def ruled(section: Section) -> Section | None:
+    """The section that stands in this one's corpus."""
+    if section.ruled is None:
+        return None
+    _, kind, name = section.ruled
+    pool = read(rules_directory() / "complete.md") if name == COMPLETE else read(section.file)
+    found = next((s for s in pool if (s.kind, s.name) == (kind, name)), None)
+    if found is None:
+        raise RulebookError(f"{section.place}: there is no section '{kind}: {name}'")
+    return found
+
+
 def _heading(text: str, file: Path, place: str) -> Section:
     kind, colon, name = text.partition(":")
     if kind not in KINDS or not colon or not name.strip():
@@ -135,7 +152,9 @@ def _sentence(section: Section, text: str, place: str) -> None:
         section.without.append(match[1])
     elif match := BASED_ON.match(text):
         section.base = match[1]
-    elif text.startswith(("finds ", "notes ", "without ", "Based on")):
+    elif match := RULED.fullmatch(text):
+        section.ruled = (match[1], match[2], match[3])
+    elif text.startswith(("finds ", "notes ", "without ", "Based on", "Ruled ")):
         raise RulebookError(f"{place}: cannot read {text!r}; see pgaudit/examples/reading.py for the forms")
 
 

@@ -43,7 +43,7 @@ class Auditor:
 
     def __call__(self, submission: Submission) -> FolderReport:
         """The report, by the limits of the head's own date."""
-        return audit_folder(submission, self.book, self._edition(submission), Waivers())
+        return audit_folder(self.evidence(submission), self.book, Waivers())
 
     def evidence(self, submission: Submission) -> Evidence:
         """What the rules would look at."""

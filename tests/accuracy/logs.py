@@ -6,8 +6,10 @@ python -m tests.accuracy.logs --repo CLONE [--prs @OPEN] | --draw --prs @OPEN
 from __future__ import annotations
 
 import argparse
+import codecs
 import hashlib
 import random
+import re
 import sys
 import time
 from collections import Counter
@@ -81,6 +83,10 @@ class Survey:
     """Spent in the reader."""
     found: Counter[str] = field(default_factory=Counter)
     """Logs in which a fact was found, by its name."""
+    stated: Counter[str] = field(default_factory=Counter)
+    """Logs in which the crude search of ``STATED`` finds the fact."""
+    both: Counter[str] = field(default_factory=Counter)
+    """Those of them in which the reader finds it."""
 
     def add(self, file: File) -> None:
         """Read one log and count what it has."""
@@ -90,13 +96,25 @@ class Survey:
         self.seconds += time.perf_counter() - started
         self.logs += 1
         self.bytes += len(data)
-        self.found.update(name for name, there in _found(log).items() if there)
+        found = {name for name, there in _found(log).items() if there}
+        stated = {name for name, words in STATED.items() if words.search(_text(data))}
+        self.found.update(found)
+        self.stated.update(stated)
+        self.both.update(found & stated)
 
     def __str__(self) -> str:
+        if not self.logs:
+            return "no log"
         rate = self.bytes / 1e6 / (self.seconds or 1)
-        shares = (f"{name}: {self.found[name]} of {self.logs} ({self.found[name] / self.logs:.1%})" for name in NAMES)
         read = f"{self.logs} logs, {self.bytes / 1e6:.1f} MB, read in {self.seconds:.1f} s ({rate:.1f} MB/s)"
-        return "\n".join((read, *shares)) if self.logs else "no log"
+        return "\n".join((read, *map(self._share, NAMES)))
+
+    def _share(self, name: str) -> str:
+        share = f"{name}: {self.found[name]} of {self.logs} ({self.found[name] / self.logs:.1%})"
+        if not self.stated[name]:
+            return share
+        rate = self.both[name] / self.stated[name]
+        return f"{share}; of {self.stated[name]} that a plain search says state it: {self.both[name]} ({rate:.1%})"
 
 
 NAMES = (
@@ -109,6 +127,18 @@ NAMES = (
     "validation tokens",
     "train shards",
 )
+
+
+STATED = {
+    "final metric": re.compile(r"(?:bpb|bits.per.byte)\W{0,4}[0-9]\.[0-9]{2,}", re.IGNORECASE),
+    "training time": re.compile(
+        r"(?:train(?:ing)?[ _]?(?:time|took)|wallclock_cap)\W{0,4}(?!0(?:\.0+)?m)[0-9.]+ ?(?:ms|s\b|m\b)", re.IGNORECASE
+    ),
+    "total bytes": re.compile(
+        r"(?:total[ _](?:\w+[ _])?(?:submission|artifact)|bytes_total)[^\n]{0,60}?[0-9][0-9,]{6,}", re.IGNORECASE
+    ),
+}
+"""What a log that states a fact is bound to say somewhere, made without the reader's patterns; 0 ms is a time of no training."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -203,6 +233,11 @@ def _found(log: Log) -> dict[str, bool]:
     facts = Facts.of(log)
     others = (log.seeds, log.world_size, log.gpus, log.val_tokens, log.train_shards)
     return dict(zip(NAMES, (*(fact is not None for fact in facts), *map(bool, others)), strict=True))
+
+
+def _text(data: bytes) -> str:
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if wide else "utf-8", errors="replace")
 
 
 def _float(text: str) -> float | None:

@@ -54,7 +54,14 @@ def test_shares_over_logs() -> None:
         "validation tokens": 0,
         "train shards": 0,
     }
-    assert "final metric: 1 of 2 (50.0%)" in str(survey)
+    assert "training time: 1 of 2 (50.0%); of 1 that a plain search says state it: 1 (100.0%)" in str(survey)
+    assert "GPU: 0 of 2 (0.0%)" in str(survey).splitlines()
+
+
+def test_a_fact_that_the_reader_misses_is_counted() -> None:
+    survey = Survey()
+    survey.add(File("train.log", 24, "note: val_bpb => 1.2345\n".encode))
+    assert "of 1 that a plain search says state it: 0 (0.0%)" in str(survey)
 
 
 def test_the_table() -> None:
