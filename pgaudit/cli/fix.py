@@ -1,4 +1,4 @@
-"""``pgaudit fix``: what can be repaired in submission.json without asking its author."""
+"""``pgaudit fix``: what can be repaired in submission.json and README.md without asking their author."""
 
 from __future__ import annotations
 
@@ -20,25 +20,28 @@ def fix(
     show: Annotated[bool, typer.Option("--diff", help="Print a unified diff (the default).")] = False,
     write: Annotated[bool, typer.Option("--write", help="Change the file; a folder on disk only.")] = False,
 ) -> None:
-    """Complete submission.json from the shipped files: sizes, seeds and scores that they state without a doubt.
+    """Complete submission.json and blank cells of the README's tables from the shipped files, where they leave no doubt.
 
     Exit status 10 says that there is something to change and it was not written. Nothing makes a score legal.
     """
     from pgaudit import policy
     from pgaudit.evidence.evidence import Evidence
-    from pgaudit.fix.members import diff
-    from pgaudit.fix.submission_json import repair
+    from pgaudit.fix import readme, submission_json
+    from pgaudit.fix.repair import diff
 
     if write and repo is not None:
         raise TargetError("a clone is only read", hint="drop --write, or name a folder on disk")
     collected = submissions(target, repo, pr, rev, base)
+    edition = policy.load().edition_at(collected.origin.date)
     found = [
         (submission, repaired)
         for submission in collected.submissions
-        if (repaired := repair(Evidence(submission, policy.load().edition_at(collected.origin.date))))
+        for evidence in [Evidence(submission, edition)]
+        for repair in (submission_json.repair, readme.repair)
+        if (repaired := repair(evidence))
     ]
     if not found:
-        raise NothingToAudit(f"{collected.origin.source}: no submission.json to repair")
+        raise NothingToAudit(f"{collected.origin.source}: no submission.json and no README.md to repair")
     for submission, repaired in found:
         path = f"{submission.folder}/{repaired.path}".removeprefix("./")
         for change in repaired.changes:

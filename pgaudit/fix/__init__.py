@@ -1,1 +1,1 @@
-"""Mechanical repairs of submission.json: what the shipped files state for certain, and nothing that a rule judges."""
+"""Mechanical repairs of submission.json and README.md: what the shipped files state for certain, and nothing that a rule judges."""

@@ -6,10 +6,8 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import unified_diff
 
 BLANK = re.compile(r"[ \t\r\n]*")
-LINE = re.compile(r"[^\n]*\n|[^\n]+")
 ORDER = (
     "author",
     "github_id",
@@ -96,9 +94,3 @@ def _skip(text: str, position: int) -> int:
 
 def _skip_string(text: str, member: Member) -> int:
     return json.JSONDecoder().raw_decode(text, member.start)[1]
-
-
-def diff(path: str, before: str, after: str) -> str:
-    """The unified diff of a file, as ``git apply`` and ``patch -p1`` take it; empty where nothing changes."""
-    lines = unified_diff(LINE.findall(before), LINE.findall(after), f"a/{path}", f"b/{path}")
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)

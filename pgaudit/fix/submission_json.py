@@ -10,7 +10,6 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from statistics import fmean
 
 from pgaudit.errors import TargetError
@@ -21,6 +20,7 @@ from pgaudit.evidence.numbers import Figure, number
 from pgaudit.evidence.sizes import run_size
 from pgaudit.evidence.support import averaged, prints
 from pgaudit.fix.members import edited, members
+from pgaudit.fix.repair import Change, Repair
 
 NUMERIC = (
     "val_bpb",
@@ -44,30 +44,6 @@ PERSONAL = ("author", "github_id", "name", "date")
 PLAIN = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?")
 GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+")
 BYTE_ORDER_MARK = "\ufeff"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One key and the value that it should have."""
-
-    key: str
-    value: str
-    """JSON text."""
-    because: str
-    """What states it, with the place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """What becomes of one submission.json."""
-
-    path: str
-    """Relative to the record folder."""
-    before: str
-    after: str
-    changes: tuple[Change, ...]
-    left: tuple[str, ...]
-    """Keys that are missing and that no file states for certain."""
 
 
 def repair(evidence: Evidence) -> Repair | None:

@@ -14,18 +14,18 @@ the log's total, columns of bpb from the stage of the log whose words stand in t
 Tables that are turned round, with a seed in each column.
 
 ## How to fix
-Write the number.
+Write the number; `pgaudit fix` does.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from itertools import groupby
+from operator import attrgetter
 
+from pgaudit.evidence.blanks import blanks, seed_of
 from pgaudit.evidence.evidence import Evidence
-from pgaudit.evidence.logs import Log
-from pgaudit.evidence.readme import Row
-from pgaudit.finding import Finding, Location, Severity, Step
+from pgaudit.finding import Finding, Severity, Step
 from pgaudit.rule import Rule, Ruling, Strength
 
 RULE = Rule.declare(
@@ -45,47 +45,15 @@ RULE = Rule.declare(
     ),
 )
 
-_SEED = re.compile(r"\d{1,10}")
-_SAYS = re.compile(r"[A-Za-z0-9]")
-_SIZE = re.compile(r"artifact|bytes|size", re.IGNORECASE)
-_STEM = 5
-"""Letters in which two words for one stage agree: pre-quant, pre-quantization."""
-
 
 def check(evidence: Evidence) -> Iterator[Finding]:
-    """Fill the blank cells of every row that is about one seed."""
-    for row in evidence.readme.rows if evidence.readme else ():
-        logs = [log for log in evidence.logs if _seed(row) in {str(seed.value) for seed in log.seeds}]
-        blanks = [(head, value) for head in _blank(row) for log in logs[-1:] if (value := _value(head, log))]
-        if blanks:
-            filled = ", ".join(f"{head} is {text}" for head, (text, _) in blanks)
-            yield RULE.finding(
-                f"the row of seed {_seed(row)} leaves blank what its log has: {filled}",
-                row.location,
-                steps=tuple(Step(place, f"{head}: {text}") for head, (text, place) in blanks),
-            )
-
-
-def _seed(row: Row) -> str:
-    match = _SEED.search(row.cells[0])
-    return match[0] if match else ""
-
-
-def _blank(row: Row) -> list[str]:
-    """The heads of the columns in which the row has nothing."""
-    return [head for head, cell in zip(row.head, row.cells, strict=False) if not _SAYS.search(cell) and head]
-
-
-def _value(head: str, log: Log) -> tuple[str, Location] | None:
-    """What the log has for a column, with its place."""
-    if _SIZE.search(head) and log.totals:
-        total = log.totals[-1]
-        return f"{total.bytes:,} bytes", total.location
-    if "bpb" not in head.lower():
-        return None
-    wanted = {word[:_STEM] for word in re.findall(r"[a-z]{3,}", head.lower()) if word != "bpb"}
-    for metric in reversed(log.metrics):
-        stage = {word[:_STEM] for word in re.findall(r"[a-z]{3,}", metric.stage.lower())}
-        if metric.val_bpb and not metric.partial and metric.step is None and wanted and wanted <= stage:
-            return f"{metric.val_bpb.value:g}", metric.location
-    return None
+    """Name what the log has for the blank cells of every row that is about one seed."""
+    rows = evidence.readme.rows if evidence.readme else ()
+    for row, cells in groupby(blanks(rows, evidence.logs), key=attrgetter("row")):
+        found = list(cells)
+        filled = ", ".join(f"{blank.head} is {blank.text}" for blank in found)
+        yield RULE.finding(
+            f"the row of seed {seed_of(row)} leaves blank what its log has: {filled}",
+            row.location,
+            steps=tuple(Step(blank.source, f"{blank.head}: {blank.text}") for blank in found),
+        )

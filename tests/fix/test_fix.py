@@ -154,6 +154,8 @@ def test_what_cannot_be_repaired(clone: Path, tmp_path: Path, clean_folder: Path
     assert run_pgaudit("fix", "--repo", clone, "--pr", "1", "--write").status == 2
     assert run_pgaudit("fix", tmp_path / "nowhere").status == 2
     (clean_folder / "submission.json").unlink()
+    assert run_pgaudit("fix", clean_folder).status == 0
+    (clean_folder / "README.md").unlink()
     assert run_pgaudit("fix", clean_folder).status == 3
     assert run_pgaudit("fix", clean_folder / "train_gpt.py", "--write").status == 3
 
@@ -201,3 +203,32 @@ def test_an_edit_changes_its_key_and_nothing_else(
     text = json.dumps(document, indent=indent, ensure_ascii=ascii_only)
     assert [member.key for member in members(text)] == list(document)
     assert json.loads(edited(text, {key: "[2]"})) == {**document, key: [2]}
+
+
+BLANK_ROW = "| 1337 | | — |"
+TABLE = f"""# A table
+
+| seed | roundtrip bpb | artifact |
+|------|:-------------:|----------|
+| 42   | 1.220759      | 14127971 |
+{BLANK_ROW}
+| 9    |               | —        |
+"""
+
+
+def test_blank_cells_of_the_readme_are_filled_from_the_log_of_their_seed(clean_folder: Path) -> None:
+    readme = clean_folder / "README.md"
+    readme.write_text(TABLE)
+    done = run_pgaudit("fix", clean_folder, "--write")
+    (row,) = [line for line in readme.read_text().splitlines() if line.startswith("| 1337")]
+    assert [cell.strip() for cell in row.split("|")[1:-1]] == ["1337", "1.22167", "14,126,582 bytes"]
+    assert readme.read_text() == TABLE.replace(BLANK_ROW, row)
+    assert "train_seed1337.log" in done.err
+    assert run_pgaudit("fix", clean_folder).status == 0
+
+
+def test_a_readme_of_another_encoding_is_refused(clean_folder: Path) -> None:
+    (clean_folder / "README.md").write_bytes(TABLE.encode("latin-1", "replace") + b"\xe9")
+    done = run_pgaudit("fix", clean_folder)
+    assert done.status == 2
+    assert "README.md is not UTF-8" in done.err
