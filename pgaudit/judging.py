@@ -14,6 +14,8 @@ from pgaudit.engine.queries import (
     order_of,
     prints,
     says_something,
+    share_loop,
+    sure_origin,
     values_in,
 )
 from pgaudit.evidence.evidence import Evidence
@@ -102,6 +104,8 @@ def _state_change(run: Run, report: ReportEvent, hit: StateBeforeScore, message:
         run.step(report, "the score is printed here"),
     )
     confidence = Confidence.HIGH if same else Confidence.MEDIUM
+    if not (sure_origin(run.walk, hit.update.uses) or share_loop(hit.update, hit.score)):
+        confidence = Confidence.LOW  # these may be training shards
     return Hit(message, run.at(hit.update.place.spot), steps, confidence, prints=_printed_beside(run, hit.update))
 
 

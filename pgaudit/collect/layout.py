@@ -19,15 +19,18 @@ _TRAINING_SCRIPT = re.compile(r"train[^/]*\.py")
 def record_folders(paths: Iterable[str]) -> set[str]:
     """The record folders that hold ``paths``.
 
-    These are ``records/track_…/NAME`` below any prefix, and, where the track was left out, the outermost folder
-    below ``records`` that holds files itself and a training script or a ``submission.json``.
+    These are ``records/track_…/NAME``, where there is none of them the same below any prefix (a checkout inside another; beside
+    them it is an archived copy), and, where the track was left out, the outermost folder below ``records`` that holds
+    files itself and a training script or a ``submission.json``.
     """
-    folders, rest = set(), []
+    folders: set[str] = set()
+    rest: list[str] = []
     for path in paths:
         if match := _TRACK.match(path):
             folders.add(match[0])
         elif _OUTSIDE_TRACKS.match(path):
             rest.append(path)
+    folders = {folder for folder in folders if folder.startswith("records/")} or folders
     holders = {_parent(path) for path in rest}
     folders |= {folder for path in rest if _is_marker(path) and (folder := owner(path, holders))}
     return _outermost(folders)

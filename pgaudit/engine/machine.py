@@ -52,6 +52,8 @@ MAX_ADDRESSES = 128
 """A value that depends on more slices than this keeps them as they are when it is sliced again."""
 TRAINING_DATA = "train"
 """Origin of tokens whose place in the stream never matters."""
+UNKNOWN_ORIGIN = "unknown"
+"""Origin of tokens from a file whose path was lost."""
 LEAST_MILLISECONDS = 10_000
 """A larger limit of elapsed time is meant in milliseconds: no phase of the challenge lasts hours."""
 MAX_DEPTH = 40

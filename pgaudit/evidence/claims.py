@@ -125,6 +125,9 @@ _CONTAINERS = {
 """Objects that group the submission's own claims; under any other name (an ablation, a baseline) they are not its claims."""
 
 
+_FRACTION = re.compile(r"(?<![\w.])\d{1,6}\.\d{1,12}(?!\.?\w)")
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """One statement of submission.json."""
@@ -178,12 +181,14 @@ class Claims:
         return tuple(dict.fromkeys(claim.seed for claim in self.stated if claim.seed is not None))
 
     def fractions(self) -> Iterator[float]:
-        """Every number with a fraction that stands anywhere in the document."""
+        """Every number with a fraction that stands anywhere in the document, inside sentences too."""
         pending = [self.document]
         while pending:
             part = pending.pop()
             if isinstance(part, float):
                 yield part
+            elif isinstance(part, str):
+                yield from map(float, _FRACTION.findall(part))
             pending.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
 
     def at(self, key: str = "") -> Location:

@@ -126,5 +126,5 @@ def _value(metric: Metric) -> float:
 
 
 def _states(claims: Claims, final: Metric) -> bool:
-    """Does submission.json state the score of the exported model anywhere?"""
+    """Does submission.json state the score of the exported model anywhere, be it inside a sentence?"""
     return any(prints(final, [value], 2 * 10.0**-4) for value in claims.fractions())

@@ -9,7 +9,7 @@ The leaderboard row is made from this file: who, what, when and the score. A sco
 
 ## How it decides
 Against the JSON Schema beside this rule (`submission.schema.json`). Error: not parsable, not an object, or a val_bpb that is no score
-(null without any other score in the file, words, zero or less, above 10). Warning: a number written as a string, another key of the
+(null without any other score in the file or at the end of a log, words, zero or less, above 10). Warning: a number written as a string, another key of the
 wrong type, duplicate keys. Note: a missing or null key, because merged rows lack each of them (the size of the code among them); a
 val_bpb under another name counts.
 
@@ -68,7 +68,8 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         yield RULE.finding(
             f'"{key}" is there more than once; the last one counts', claims.at(key), severity=Severity.WARNING
         )
-    yield from _against_schema(claims)
+    in_log = any(log.final and log.final.val_bpb for log in evidence.logs)
+    yield from _against_schema(claims, in_log=in_log)
     script = evidence.submission.files.get(evidence.main_path or "")
     if claims.get("bytes_code") is None and not claims.per_seed("bytes_code") and script and script.size:
         yield RULE.finding(
@@ -78,7 +79,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def _against_schema(claims: Claims) -> Iterator[Finding]:
+def _against_schema(claims: Claims, *, in_log: bool) -> Iterator[Finding]:
     # jsonschema-rs: the import takes a fifth of that of jsonschema, which a whole scan would feel.
     from jsonschema_rs import Draft202012Validator
 
@@ -96,7 +97,7 @@ def _against_schema(claims: Claims) -> Iterator[Finding]:
             continue
         shown = json.dumps(error.instance, ensure_ascii=False)[:SHOWN]
         yield RULE.finding(
-            f'"{key}" is {shown}; it should be {should}', claims.at(key), severity=_severity(claims, key)
+            f'"{key}" is {shown}; it should be {should}', claims.at(key), severity=_severity(claims, key, in_log=in_log)
         )
 
 
@@ -105,14 +106,19 @@ def _key(error: ValidationError) -> str:
     return str(error.instance_path[0]) if error.instance_path else str(getattr(error.kind, "property", ""))
 
 
-def _severity(claims: Claims, key: str) -> Severity:
-    """Only an impossible score is an error, and only if the file states no other."""
+def _severity(claims: Claims, key: str, *, in_log: bool) -> Severity:
+    """Only an impossible score is an error, and only if the file states no other.
+
+    A null is a key that was left out; where a log ends with a score, that can be listed.
+    """
     assert isinstance(claims.document, dict)
     value = claims.document[key]
     if key != "val_bpb":
         return Severity.NOTE if value is None else Severity.WARNING
     others = [number(claim.value) for claim in claims.stated if claim.name == "val_bpb" and claim.key != key]
     if value is None or isinstance(value, (dict, list)):
+        if value is None and in_log:
+            return Severity.NOTE
         return Severity.WARNING if any(others) else Severity.ERROR
     stated = number(value)
     return Severity.WARNING if stated is not None and 0 < stated <= 10 else Severity.ERROR

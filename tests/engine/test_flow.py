@@ -214,3 +214,49 @@ def test_fill_sets_an_array_anew() -> None:
     """
     assert orders(walked(body.format(fill="pass"))) == {"counted"}
     assert orders(walked(body.format(fill="table.fill(0.0)"))) == set()
+
+
+FILES = """
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+@dataclass(frozen=True)
+class Files:
+    train: tuple
+    val: tuple
+
+files = Files(tuple(sorted(Path("data").glob("fineweb_train_*.bin"))), tuple(sorted(Path("data").glob("fineweb_val_*.bin"))))
+
+def ids(path):
+    return torch.from_numpy(np.fromfile(path, dtype="<u2").astype(np.int64))
+"""
+
+
+@pytest.mark.parametrize(
+    "shard",
+    [
+        "{}[0]",
+        "random.choice({})",
+        "random.Random(7).choice({})",
+        "random.sample({}, 2)[0]",
+        "np.random.default_rng(1).choice({})",
+    ],
+)
+@pytest.mark.parametrize("split, found", [("train", False), ("val", True)])
+def test_the_path_of_a_shard_is_followed(shard: str, split: str, found: bool) -> None:
+    learned = ADAPT.replace("val[", "stream[")
+    body = f"{FILES}stream = ids({shard.format(f'files.{split}')})\n{learned}"
+    assert adapts(body) is found
+
+
+def test_a_new_axis_moves_no_slice() -> None:
+    body = """
+    for i in range(100):
+        window = val[i * 64 : i * 64 + 65][None]
+        logits, targets = net(window[:, :-1]), window[:, 1:]
+        key = (targets * 36313 ^ window[:, :-1]) % 4096
+        total += F.cross_entropy(logits, targets) * table[key]
+        table.index_add_(0, key, torch.ones(64))
+    """
+    assert keys(walked("table = torch.zeros(4096)" + dedent(body)))

@@ -126,3 +126,41 @@ for w in range(100):
 def test_pairs_of_lookups_where_positions_are_lost(lookup: str, found: bool) -> None:
     seen = walked(LOST.replace("{lookup}", lookup))
     assert bool(list(pair_lookups(seen, score_of(seen)))) is found
+
+
+BUFFERS = """
+sizes, device = torch.ones(1024), torch.device(os.environ["DEVICE"])
+starts = [start for start in range(0, val.numel() - 1, 16)]
+for batch in range(0, len(starts), 8):
+    rows = starts[batch : batch + 8]
+    known, wanted = torch.zeros(8, 64, device=device).long(), torch.zeros(8, 64, device=device).long()
+    if device.type != "cuda":
+        held, here = torch.zeros(8, 64).long(), torch.zeros(8, 64).long()
+    for row, start in enumerate(rows):
+        end = min(start + 64, val.numel() - 1)
+        chunk = val[start : end + 1]
+        if device.type != "cuda":
+            held[row, : end - start] = chunk[:-1]
+            here[row, : end - start] = chunk[1:]
+        known[row, : end - start] = chunk[:-1]
+        wanted[row, : end - start] = chunk[1:]
+    losses = F.cross_entropy(net(known), wanted, reduction="none")
+    for row, start in enumerate(rows):
+        first = 0 if start == 0 else 48
+        total += losses[row, first:].sum()
+        if device.type == "cuda":
+            total -= sizes[wanted[row, first:]].sum()
+        else:
+            total -= sizes[here[row, first:]].sum()
+"""
+
+
+def test_a_byte_table_read_through_a_buffer_that_may_be_an_old_one_is_silent() -> None:
+    assert not keys(walked(BUFFERS))
+
+
+def test_a_table_that_counts_is_found_in_such_a_buffer() -> None:
+    hashed = BUFFERS.replace(
+        "sizes[here[row, first:]]", "sizes[(here[row, first:] * 40503 ^ held[row, first:]) % 1024]"
+    )
+    assert keys(walked(f"{hashed}        sizes.index_add_(0, here[row, first:], torch.ones(16))\n"))

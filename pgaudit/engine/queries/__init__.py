@@ -32,7 +32,7 @@ from pgaudit.engine.queries.reports import (
     scores_of,
     values_in,
 )
-from pgaudit.engine.queries.slices import Overlap
+from pgaudit.engine.queries.slices import Overlap, share_loop, sure_origin
 from pgaudit.engine.queries.tables import Rescored, TargetInKey, lookups_behind, pair_lookups, rescored, target_in_key
 
 __all__ = [
@@ -62,8 +62,10 @@ __all__ = [
     "says_something",
     "scored_origins",
     "scores_of",
+    "share_loop",
     "spread_scores",
     "state_before_score",
+    "sure_origin",
     "target_gates",
     "target_in_key",
     "unscored_parts",

@@ -8,6 +8,7 @@ from enum import IntEnum
 from pgaudit.engine.events import Event, ScoreEvent
 from pgaudit.engine.labels import Activation, Iteration, Score, Token
 from pgaudit.engine.linear import Linear, distance
+from pgaudit.engine.machine import TRAINING_DATA, UNKNOWN_ORIGIN
 from pgaudit.engine.walk import Walk
 
 UNPLACED = frozenset({"train", "network"})
@@ -46,6 +47,11 @@ def _used_tokens(walk: Walk, uses: int) -> Iterator[tuple[Token | Activation, Sc
         assert isinstance(event, ScoreEvent)
         for token in walk.labels.of(event.targets, Token):
             yield token, label
+
+
+def sure_origin(walk: Walk, uses: int) -> bool:
+    """Is any of the text that was used known to be validation text? A path that the walk lost may lead to training shards."""
+    return any(token.origin != UNKNOWN_ORIGIN for token, _ in _used_tokens(walk, uses) if token.origin != TRAINING_DATA)
 
 
 def _bounded_before(used: Score, scored: Score) -> bool:

@@ -8,7 +8,7 @@ from itertools import permutations
 from typing import NamedTuple
 
 from pgaudit.engine.events import Event, LookupEvent, ReportEvent, ScoreEvent, UpdateEvent
-from pgaudit.engine.labels import Lookup, Token, Update
+from pgaudit.engine.labels import Artifact, Iteration, Lookup, Token, Update
 from pgaudit.engine.linear import Linear, distance
 from pgaudit.engine.queries.order import updates_behind
 from pgaudit.engine.queries.reports import evaluates, scores_of
@@ -39,14 +39,23 @@ def target_in_key(walk: Walk, report: ReportEvent) -> Iterator[TargetInKey]:
         if token.start is not None:
             scored.setdefault((token.origin, token.start), []).append(token)
     for lookup in lookups:
+        counts = counts_tokens(walk, lookup) or lookup.table & walk.labels.mask(Artifact)
         for index, component in enumerate(lookup.components):
             tokens = [token for token in of_evaluation(walk, component) if token.start is not None]
             if not tokens or read_later(walk, lookup, tokens):
                 continue
             targets = [token for token in tokens if _is_scored(token, scored, lookup)]
             context = [token for token in tokens if token not in targets]
+            if not counts:  # an array that was written to in every iteration may still hold tokens of the one before
+                context = [token for token in context if any(not _apart(token.tags, target.tags) for target in targets)]
             if targets and context:
                 yield TargetInKey(lookup, index, targets[0], context[0])
+
+
+def _apart(one: frozenset[Iteration], other: frozenset[Iteration]) -> bool:
+    """Are two tokens of different iterations of one loop?"""
+    places = {tag.loop: tag.position for tag in other}
+    return any(places.get(tag.loop, tag.position) != tag.position for tag in one)
 
 
 def _is_scored(token: Token, scored: Mapping[tuple[str, Linear], list[Token]], lookup: LookupEvent) -> bool:

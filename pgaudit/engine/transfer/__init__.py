@@ -28,6 +28,7 @@ Transfer = Callable[[Machine, Arguments, int], Value]
 
 FUNCTIONS: dict[str, Transfer] = {
     **builtins.FUNCTIONS,
+    **containers.FUNCTIONS,
     **arrays.FUNCTIONS,
     **files.FUNCTIONS,
     **runtime.FUNCTIONS,

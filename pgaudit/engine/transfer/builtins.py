@@ -389,6 +389,7 @@ FUNCTIONS: dict[str, Callable[[Machine, Arguments, int], Value]] = {
     },
     "sys.exit": _exit,
     "os._exit": _exit,
+    "dataclasses.dataclass": lambda m, args, line: External("dataclasses.dataclass"),
     "dataclasses.field": _field,
     "dataclasses.replace": _replace,
     "functools.partial": _partial,

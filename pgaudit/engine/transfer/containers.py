@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pgaudit.engine.calls import Arguments, append
 from pgaudit.engine.indexing import entry_key, key_components, read, set_entry
-from pgaudit.engine.labels import Token
+from pgaudit.engine.labels import Iteration, Token
 from pgaudit.engine.machine import Machine, parts
 from pgaudit.engine.transfer import files
 from pgaudit.engine.transfer.strings import text_of, text_value
@@ -37,6 +37,22 @@ def call_sequence(m: Machine, target: Sequence, name: str, args: Arguments, line
     elif name in ("union", "intersection", "difference"):
         return Sequence("set", [], Data(m.content(target) | m.union(args.all()), scalar=True))
     return Const(None)
+
+
+def drawn(m: Machine, args: Arguments, line: int) -> Value:
+    """``random.choice(items)``: any of them; ``sample`` and ``choices`` give a list of such."""
+    items = args.get(0, "seq")
+    if isinstance(items, Sequence):
+        return read(m, items, [Data(scalar=True)], line)
+    return Data(m.union(args.all()) & ~m.labels.mask(Iteration))
+
+
+def drawn_list(m: Machine, args: Arguments, line: int) -> Value:
+    """``random.sample(items, k)``."""
+    return Sequence("list", [], drawn(m, args, line))
+
+
+FUNCTIONS = {"random.choice": drawn, "random.sample": drawn_list, "random.choices": drawn_list}
 
 
 def call_mapping(m: Machine, target: Mapping, name: str, args: Arguments, line: int) -> Value:

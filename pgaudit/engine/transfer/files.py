@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pgaudit.engine.calls import Arguments
 from pgaudit.engine.labels import Artifact, Bytes, Depends, Iteration, Token
 from pgaudit.engine.linear import ZERO
-from pgaudit.engine.machine import TRAINING_DATA, Machine, parts
+from pgaudit.engine.machine import TRAINING_DATA, UNKNOWN_ORIGIN, Machine, parts
 from pgaudit.engine.transfer.strings import text_of, text_value
 from pgaudit.engine.values import Const, Data, Either, Sequence, Value
 
@@ -24,7 +24,6 @@ SHARDS = (".bin", ".npy", ".npz", ".dat", ".u16")
 UNKNOWN_PATH = "\0"
 BUFFER = "<buffer>"
 """The path of a file in memory: what is written there is in the value itself."""
-UNKNOWN_ORIGIN = "unknown"
 NETWORK = "network"
 """Origin of tokens of a text that the script downloads."""
 

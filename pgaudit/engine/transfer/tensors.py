@@ -10,7 +10,7 @@ from pgaudit.engine.indexing import Bounds, count
 from pgaudit.engine.indexing import read as read_index
 from pgaudit.engine.labels import Decided, Depends, Iteration, Score, Token
 from pgaudit.engine.machine import Machine
-from pgaudit.engine.transfer import files
+from pgaudit.engine.transfer import containers, files
 from pgaudit.engine.transfer.arrays import curved, smaller, summed
 from pgaudit.engine.transfer.networks import call_optimizer, register_hook
 from pgaudit.engine.values import Const, Data, Function, Method, Network, Optimizer, Sequence, Value
@@ -98,6 +98,8 @@ def call_method(m: Machine, receiver: Data, name: str, args: Arguments, line: in
         return register_hook(m, receiver.cell, args)
     if name == "step" and args.positional and isinstance(args.positional[0], Optimizer):
         return call_optimizer(m, args.positional[0], name, Arguments([], {}), line)
+    if args.positional and isinstance(args.positional[0], Sequence) and f"random.{name}" in containers.FUNCTIONS:
+        return containers.FUNCTIONS[f"random.{name}"](m, args, line)  # of a generator with a seed of its own
     special = SPECIAL.get(name)
     if special is not None:
         return special(m, receiver, args, line)
