@@ -83,7 +83,7 @@ class Evaluation:
 
 def evaluations(log: Log) -> tuple[Evaluation, ...]:
     """The whole evaluations of a log that print loss and bpb together; those taken during training only if there is no other."""
-    found = tuple(_pairs(log))
+    found = tuple(every_evaluation(log))
     return tuple(pair for pair in found if pair.metric.step is None) or found
 
 
@@ -150,7 +150,8 @@ def _is_known(tokens_per_byte: float, room: float) -> bool:
     return any(math.isclose(tokens_per_byte, value, rel_tol=room) for value in TOKENS_PER_BYTE.values())
 
 
-def _pairs(log: Log) -> Iterator[Evaluation]:
+def every_evaluation(log: Log) -> Iterator[Evaluation]:
+    """The lines of a log that print a loss and its bpb, those of validations during training among them."""
     stated = [count.tokens / count.bytes for count in log.denominators if count.bytes]
     for metric in log.metrics:
         ratio = metric.tokens_per_byte

@@ -11,8 +11,8 @@ its val_bpb is computed right. Two merged rows with a wrong byte count were take
 ## How it decides
 `bytes = val_tokens * val_loss / (ln 2 * val_bpb)` must be 151,080,891 within 0.3 % plus what rounding of the printed numbers
 allows, whatever the tokenizer. The evaluation whose bpb submission.json claims decides; where a log prints that without its
-loss, all other evaluations there, if none of them is right. Several evaluations in one log have
-to agree with each other: a line that disagrees with the rest is an error only if the log states the wrong byte count too;
+loss, all other evaluations there, if none of them is right. Several evaluations in one log,
+validations during training among them, have to agree with each other: a line that disagrees with the rest is an error only if the log states the wrong byte count too;
 otherwise its bpb belongs to a mixture and not to the printed loss. Part of the validation split, or no token count: the ratio of
 tokens to bytes of the tokenizer that the log names is the yardstick, with room for the text being another. Too small a
 denominator is that of a part of the text (`validation/subset`).
@@ -42,6 +42,7 @@ from pgaudit.evidence.denominator import (
     bpb_claimed,
     claimed,
     evaluations,
+    every_evaluation,
     expected_tokens_per_byte,
     likely_bug,
 )
@@ -102,7 +103,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     """Compare the denominator of every evaluation in the logs with the validation text."""
     pairs = [(log, pair) for log in evidence.logs for pair in evaluations(log)]
     highest: dict[int | None, float] = {}
-    for _, pair in pairs:
+    for pair in (pair for log in evidence.logs for pair in every_evaluation(log)):
         highest[pair.split] = max(highest.get(pair.split, 0.0), pair.tokens_per_byte)
     found = (_excess(pair, highest[pair.split], expected_tokens_per_byte(log)) for log, pair in pairs)
     excesses = [excess for excess in found if excess]
