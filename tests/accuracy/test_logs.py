@@ -83,3 +83,8 @@ def test_the_clone_is_read(clone: Path, capsys: pytest.CaptureFixture[str], monk
     monkeypatch.setattr(logs, "read_table", lambda path: dict.fromkeys(drawn, Facts(None, None, None)))
     assert logs.main(["--repo", str(clone), "--prs", "1-5"]) == 0
     assert "3 logs, " in capsys.readouterr().out
+
+
+def test_claims_of_a_clone_are_timed(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.main(["--repo", str(clone), "--prs", "1-5"])
+    assert "4 submission.json read in" in capsys.readouterr().out
