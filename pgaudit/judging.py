@@ -113,7 +113,7 @@ def _printed_beside(run: Run, update: UpdateEvent) -> tuple[str, ...]:
     """What the function that changes the state prints, if it was called for that, and what announces the calls that lead to it."""
     chain = update.place.calls
     if len(chain) < LEAST_DEPTH:
-        return ()
+        return _printed_in_branch(run, update)
     announcing = {
         (module, line - above) for module, line in chain[LEAST_DEPTH - 1 :] for above in range(1, ANNOUNCING_LINES)
     }
@@ -123,6 +123,21 @@ def _printed_beside(run: Run, update: UpdateEvent) -> tuple[str, ...]:
         if report.place.calls[: len(chain)] == chain
         or any(spot in announcing for spot in (report.place.spot, *report.place.calls))
     )
+
+
+def _printed_in_branch(run: Run, update: UpdateEvent) -> tuple[str, ...]:
+    """What is printed under the innermost test around a state change of ``main`` itself, if anything is."""
+    chain, (module, line) = update.place.calls, update.place.spot
+    printed = [
+        ((*report.place.calls, report.place.spot)[len(chain)], report.template)
+        for report in run.walk.reports
+        if report.place.calls[: len(chain)] == chain and says_something(report.template)
+    ]
+    around = [(first, last) for first, last in run.branches(module) if first <= line <= last]
+    for first, last in sorted(around, key=lambda lines: lines[1] - lines[0]):
+        if under := tuple(template for (_, at), template in printed if first <= at <= last):
+            return under
+    return ()
 
 
 def _trusted(hit: Hit, run: Run, evidence: Evidence) -> Confidence:

@@ -85,6 +85,31 @@ def test_a_print_that_announces_an_outer_call_counts_as_well() -> None:
 
 
 @pytest.mark.parametrize(
+    "log,verdict",
+    [
+        ("adapting for 3 steps\n", Verdict.ILLEGAL),
+        ("adapting for 12 steps\n", Verdict.ILLEGAL),
+        ("seed:7\n", Verdict.REVIEW),
+        ("evaluating\n", Verdict.REVIEW),
+    ],
+)
+def test_code_of_main_itself_is_told_by_the_prints_of_its_branch(log: str, verdict: Verdict) -> None:
+    inline = f"""\
+def say(text):
+    print(text)
+def main():
+    say("evaluating")
+    if int(os.environ.get("ADAPT", "1")):
+        steps = int(os.environ.get("STEPS", "3"))
+        say(f"adapting for {{steps}} steps")
+{indented(indented(ADAPT))}
+{indented(SCORE)}
+main()
+"""
+    assert judged("ttt/prequant", PRELUDE + inline, log).verdict is verdict
+
+
+@pytest.mark.parametrize(
     "line,severity", [("the gate opened 71 times\n", Severity.ERROR), ("the gate opened 0 times\n", Severity.NOTE)]
 )
 def test_a_gate_that_never_opened_is_dormant(line: str, severity: Severity) -> None:

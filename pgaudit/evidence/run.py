@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import takewhile
@@ -66,6 +66,14 @@ class Run:
     def nodes(self) -> tuple[object, ...]:
         """Every node of the main script, for rules that look at its text and not at its walk."""
         return tuple(ir.nodes(self.modules[MAIN].body))
+
+    def branches(self, module: str) -> Iterator[tuple[int, int]]:
+        """First and last line of what runs under each test of a module."""
+        for node in ir.nodes(self.modules[module].body):
+            for body in (node.body, node.orelse) if isinstance(node, ir.If) else ():
+                lines = [part.line for part in ir.nodes(body) if isinstance(part, ir.Node)]
+                if lines:
+                    yield min(lines), max(lines)
 
     @cached_property
     def state_changes(self) -> tuple[StateBeforeScore, ...]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # a measured child begins as a copy of this process: it must 
     from tests.accuracy.folders import Auditor, Folder
 
 ROUNDS = 3
-"""Both are measured this often, in turns; the fastest of each counts: other work on the machine only adds."""
+"""Both are measured this often, in turns; the fastest of each counts."""
 STACK_BYTES = 256 * 1024 * 1024
 """libcst recurses in native code; untouched stack costs nothing."""
 RSS_PER_KIB = 1024 if sys.platform == "darwin" else 1
@@ -30,7 +30,7 @@ RSS_PER_KIB = 1024 if sys.platform == "darwin" else 1
 
 
 class Cost(NamedTuple):
-    """Seconds of one script."""
+    """Processor seconds of one script."""
 
     parse: float
     """``libcst.parse_module`` of the file, and of every text decoded out of it."""
@@ -126,9 +126,9 @@ def summary(costs: Sequence[Cost]) -> str:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
+    started = time.thread_time()  # of the processor: what else runs on the machine does not count
     work()
-    return time.perf_counter() - started
+    return time.thread_time() - started
 
 
 if __name__ == "__main__":
