@@ -25,6 +25,7 @@ from pgaudit.engine.queries.order import (
 )
 from pgaudit.engine.queries.reports import (
     Reported,
+    predicts_next,
     prints,
     reported,
     says_something,
@@ -56,6 +57,7 @@ __all__ = [
     "order_of",
     "paid_for",
     "pair_lookups",
+    "predicts_next",
     "prints",
     "reported",
     "rescored",

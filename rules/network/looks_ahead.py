@@ -1,0 +1,176 @@
+"""The network sees tokens that come after the one it predicts.
+
+## What it flags
+Attention without a causal mask, and recurrent layers that run in both directions, in a network whose predictions of next tokens are
+the reported score.
+
+## Why it is illegal
+The input of a window holds every target but the last. A layer that mixes positions backwards hands each prediction the token that it is
+about, and what is scored is copying.
+
+## How it decides
+By its calls: `scaled_dot_product_attention` or a flash attention with neither a mask nor `causal` set, or
+set to False; `nn.LSTM`, `nn.GRU`, `nn.RNN` with `bidirectional=True`. It is an error where the score pairs each position with the token one
+place later, and queries, keys and values are views of projections of one input. In any other case (a diffusion that hides
+its targets, memories, features over another axis, a helper function) it is a warning: only running it can tell.
+
+## Known limits
+Wrong triangles, convolutions padded on both sides, means over windows, states that are carried backwards, kernels of one's own.
+
+## How to fix
+`is_causal=True`, or a mask that hides later positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pgaudit.engine.queries import predicts_next
+from pgaudit.evidence.evidence import Evidence
+from pgaudit.evidence.run import MAIN
+from pgaudit.finding import Finding, Severity, Step
+from pgaudit.program import ir
+from pgaudit.rule import Rule, Ruling, Strength
+
+RULE = Rule.declare(
+    __file__,
+    __doc__,
+    mechanism="noncausal-model",
+    leads_to="illegal",
+    conditions=("C1",),
+    rulings=(
+        Ruling(
+            Strength.FIELD_GUIDE,
+            "NoesisGenesis",
+            "2026-03-28",
+            "issue #1017",
+            "C1: a probability depends on the artifact and on earlier tokens only.",
+        ),
+    ),
+)
+
+ATTENTION = frozenset(
+    {
+        "scaled_dot_product_attention",
+        "flash_attn_func",
+        "flash_attn_3_func",
+        "flash_attn_varlen_func",
+        "flash_attn_qkvpacked_func",
+    }
+)
+RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
+MASKS = frozenset({"attn_mask", "mask", "block_mask"})
+CAUSAL = ("is_causal", "causal")
+MASK_POSITION = 3
+"""`scaled_dot_product_attention(query, key, value, attn_mask)`."""
+POINTWISE = frozenset({"rms_norm", "layer_norm", "normalize"})
+VIEWS = frozenset(
+    {
+        "view",
+        "reshape",
+        "transpose",
+        "permute",
+        "contiguous",
+        "unflatten",
+        "chunk",
+        "split",
+        "unbind",
+        "to",
+        "float",
+        "bfloat16",
+        "type_as",
+    }
+)
+"""What keeps every position where it is (a head dimension is split off, axes change places)."""
+
+
+def check(evidence: Evidence) -> Iterator[Finding]:
+    """Look through the networks of the script that printed the score."""
+    run = evidence.run
+    if run is None or run.score is None:
+        return
+    next_token = predicts_next(run.walk, run.score)
+    for function, call, what in _open_calls(run.nodes):
+        proven = next_token and (_name(call.func) in RECURRENT or _is_self_attention(function, call))
+        place = run.at((MAIN, call.line))
+        steps = (Step(place, what), run.step(run.score, "the score of next tokens is printed here"))
+        message = f"the network sees later tokens: {what}"
+        if proven:
+            yield RULE.finding(message, place, steps=steps)
+        else:
+            yield RULE.finding(
+                f"{message}; only running it can tell whether a target is among them",
+                place,
+                steps=steps,
+                severity=Severity.WARNING,
+            )
+
+
+def _open_calls(nodes: tuple[object, ...]) -> Iterator[tuple[ir.Function, ir.Call, str]]:
+    """Calls that let positions see later ones, with the function around them and a description."""
+    for function in (node for node in nodes if isinstance(node, ir.Function)):
+        for call in (part for part in ir.nodes(function.body) if isinstance(part, ir.Call)):
+            if _name(call.func) not in ATTENTION | RECURRENT or any(argument.star for argument in call.args):
+                continue
+            named = {argument.keyword: argument.value for argument in call.args if argument.keyword}
+            if _name(call.func) in ATTENTION and not _masked(call, named):
+                yield function, call, "attention without a causal mask"
+            if _name(call.func) in RECURRENT and _is(named.get("bidirectional"), True):
+                yield function, call, "a recurrent layer in both directions"
+
+
+def _masked(call: ir.Call, named: Mapping[str, ir.Expr]) -> bool:
+    """Is there a mask, or a causal argument that is not False?"""
+    positional = sum(argument.keyword is None for argument in call.args)
+    if named.keys() & MASKS or (_name(call.func) == "scaled_dot_product_attention" and positional > MASK_POSITION):
+        return True
+    causal = next((named[name] for name in CAUSAL if name in named), None)
+    return causal is not None and not _is(causal, False)
+
+
+def _is_self_attention(function: ir.Function, call: ir.Call) -> bool:
+    """Are all of queries, keys and values views of projections of one argument of the method, itself left out?"""
+    values = {
+        target.id: node.value
+        for node in ir.nodes(function.body)
+        if isinstance(node, ir.Assign) and node.value is not None and node.line < call.line
+        for target in _targets(node)
+    }
+    inputs = {param.name for param in function.params[1:]}
+    sources = {_source(argument.value, values, inputs) for argument in call.args if argument.keyword is None}
+    return len(sources) == 1 and None not in sources
+
+
+def _targets(node: ir.Assign) -> Iterator[ir.Name]:
+    """The names that an assignment binds, those in a tuple among them."""
+    for target in node.targets:
+        for part in ir.nodes([target]):
+            if isinstance(part, ir.Name):
+                yield part
+
+
+def _source(value: ir.Expr, values: Mapping[str, ir.Expr], inputs: set[str], depth: int = 12) -> str | None:
+    """The argument that a value is a view of a projection of; ``None`` where anything else happens on the way."""
+    if depth == 0:
+        return None
+    if isinstance(value, ir.Name):
+        if value.id in inputs and value.id not in values:
+            return value.id
+        return _source(values[value.id], values, inputs, depth - 1) if value.id in values else None
+    if isinstance(value, ir.Call) and isinstance(value.func, ir.Attribute):
+        of_self = isinstance(value.func.value, ir.Name) and value.func.value.id == "self"
+        if of_self and len(value.args) == 1:
+            return _source(value.args[0].value, values, inputs, depth - 1)
+        if value.func.attr in VIEWS:
+            return _source(value.func.value, values, inputs, depth - 1)
+    if isinstance(value, ir.Call) and _name(value.func) in POINTWISE and value.args:
+        return _source(value.args[0].value, values, inputs, depth - 1)
+    return None
+
+
+def _name(func: ir.Expr) -> str:
+    return func.id if isinstance(func, ir.Name) else func.attr if isinstance(func, ir.Attribute) else ""
+
+
+def _is(value: ir.Expr | None, wanted: bool) -> bool:
+    return isinstance(value, ir.Const) and value.value is wanted
