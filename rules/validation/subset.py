@@ -6,7 +6,8 @@ tokens to bytes in its log, or by a cut in the script: the first 10,000 document
 
 ## Why it is illegal
 Records are compared on all of the first 50,000 documents. A part of them is another text, easier or harder by more than the steps
-between records. Small runs that are submitted outside the record track and show what they are, are left to the reader.
+between records. Small runs that are submitted outside the record track and show what they are, are left to the reader; for one
+that stands outside the tracks and claims none (`"track": "none"`) it is a fact.
 
 ## How it decides
 `bytes = val_tokens * val_loss / (ln 2 * val_bpb)` of the evaluation whose bpb submission.json claims. Below 90 % it is a part of the
@@ -79,11 +80,18 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         yield from _cut(evidence, evidence.run)
     elif largest.bytes < OFFICIAL_BYTES * WHOLE:
         decided = bool(scores) and _is_record(evidence) and largest.bytes < OFFICIAL_BYTES * PART
-        yield _counted(largest, largest.bytes, decided)
+        severity = Severity.ERROR if decided else Severity.NOTE if _claims_nothing(evidence) else Severity.WARNING
+        yield _counted(largest, largest.bytes, severity)
 
 
 def _is_record(evidence: Evidence) -> bool:
     return evidence.submission.track == "record"
+
+
+def _claims_nothing(evidence: Evidence) -> bool:
+    """Does the submission stand outside the tracks, and say so (`"track": "none"`)?"""
+    track = evidence.claims.get("track") if evidence.claims else None
+    return evidence.submission.track is None and track is not None and track.value == "none"
 
 
 def _cut(evidence: Evidence, run: Run | None) -> Iterator[Finding]:
@@ -115,15 +123,15 @@ def _is_set(run: Run, tokens: int) -> bool:
     )
 
 
-def _counted(pair: Evaluation, covered: int, decided: bool) -> Finding:
+def _counted(pair: Evaluation, covered: int, severity: Severity) -> Finding:
     tokens = (Step(pair.tokens.location, f"{pair.tokens.value:,} validation tokens"),) if pair.tokens else ()
     ratio = Step(pair.metric.location, f"{pair.tokens_per_byte:.5f} tokens per byte, {covered:,} bytes")
     return RULE.finding(
         f"the evaluation covers {covered:,} bytes of the {OFFICIAL_BYTES:,} that the validation text has",
         pair.metric.location,
         steps=(*tokens, ratio),
-        severity=Severity.ERROR if decided else Severity.WARNING,
-        confidence=Confidence.HIGH if decided else Confidence.MEDIUM,
+        severity=severity,
+        confidence=Confidence.HIGH if severity is Severity.ERROR else Confidence.MEDIUM,
         facts={
             "covered_bytes": covered,
             "validation_bytes": OFFICIAL_BYTES,

@@ -21,6 +21,7 @@ from pgaudit.evidence.byte_tables.values import (
     Table,
     Undecided,
     as_table,
+    is_number,
 )
 from pgaudit.evidence.byte_tables.vocabulary import METHODS, SIZE, SIZES, SPECIAL, Tokenizer, snake_case
 from pgaudit.program import ir
@@ -276,6 +277,8 @@ class Expressions(State):
             complete = self._generate(node, 0, found)
         finally:
             self.frame = outer
+        if not complete and len(found) == 1 and isinstance(found[0], Lanes):
+            return found[0]  # the same counts for each of rows whose number is not known
         if not complete:
             return self.opaque("comprehension", found)
         if node.kind == "dict":
@@ -383,7 +386,8 @@ class Expressions(State):
         """A method of a list or dict. Raises ``Undecided`` if it may or may not make a list by token longer."""
         for value in arguments:
             self.use(value)
-        if self.uncertain and self.complete:
+        counts = any(is_number(value) or isinstance(value, Lanes) for value in arguments)
+        if counts and self.uncertain and self.complete:
             raise Undecided
         try:
             return function(receiver, *arguments)

@@ -194,6 +194,15 @@ def _summed(state: State, arguments: Arguments, _options: Options) -> Any:
     return value.total() if isinstance(value, Lanes) else state.opaque("sum", value)
 
 
+def _laid_out(state: State, arguments: Arguments, _options: Options) -> Any:
+    """``pad``, ``stack``, ``cat``: counts stay the counts that they are."""
+    if arguments and isinstance(arguments[0], Lanes):
+        return arguments[0]
+    for value in arguments:
+        state.use(value)
+    return state.fresh()
+
+
 def _range(state: State, arguments: Arguments, _options: Options) -> Any:
     if any(isinstance(bound, Table | Lanes) for bound in arguments):
         return state.fresh()
@@ -301,6 +310,9 @@ FUNCTIONS: Mapping[str, Callable[[State, Arguments, Options], Any]] = {
     "builtins.set": _known(set),
     "builtins.frozenset": _known(set),
     "builtins.abs": _known(abs),
+    **dict.fromkeys(
+        ("torch.nn.functional.pad", "torch.stack", "torch.cat", "numpy.stack", "numpy.concatenate"), _laid_out
+    ),
 }
 """Functions by qualified name."""
 

@@ -208,6 +208,10 @@ class Machine(Expressions):
 
     def _if(self, node: ir.If) -> None:
         test = self.settled(self.evaluate(node.test))
+        # The run that printed a score raised nothing: what fails here fails on the small vocabulary only.
+        if (isinstance(test, Lanes) or self.is_plain(test)) and (_raises(node.body) or _raises(node.orelse)):
+            self.block(node.orelse if _raises(node.body) else node.body)
+            return
         if self.is_plain(test):
             self.block(node.body if test else node.orelse)
             return
@@ -415,8 +419,12 @@ def _telling(value: Any) -> bool:
     if isinstance(value, tuple | list) and len(value) < 8:
         return any(map(_telling, value))
     if isinstance(value, Instance):
-        return any(isinstance(each, Table | Tokenizer) for each in value.attributes.values())
+        return any(isinstance(each, Table | Tokenizer | Lanes) for each in value.attributes.values())
     return isinstance(value, Table | Tokenizer | Lanes | str) or as_table(value) is not None
+
+
+def _raises(body: list[ir.Stmt]) -> bool:
+    return bool(body) and isinstance(body[-1], ir.Jump) and body[-1].kind == "raise"
 
 
 def _is_field(node: ir.Stmt) -> bool:

@@ -91,6 +91,9 @@ class State:
         """The value after two branches; a branch that had nothing to give does not count."""
         if one is other or one is None or other is None:
             return other if one is None else one
+        for side, unknown in ((one, other), (other, one)):
+            if isinstance(side, Lanes) and side.table is not None and isinstance(unknown, Opaque):
+                return side  # counts by the table, or else from a byte side file
         if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
             return tuple(self.join(*pair) for pair in zip(one, other, strict=True))
         if type(one) is type(other) and isinstance(one, Opaque | External | str | int | float | bytes) and one == other:
