@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pgaudit.engine.events import (
     Event,
@@ -115,6 +116,14 @@ class Skipped:
     module: str
 
 
+class Limit(NamedTuple):
+    """A comparison of a clock with a known number of seconds."""
+
+    seconds: float
+    number: int
+    """How many events had come before the first of them."""
+
+
 @dataclass(slots=True)
 class Machine:
     """One walk over one script."""
@@ -159,7 +168,7 @@ class Machine:
     """Paths that it opened for writing."""
     read: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Settings that the code asked for: name → (value used, what set it)."""
-    limits: dict[Spot, float] = field(default_factory=dict)
+    limits: dict[Spot, Limit] = field(default_factory=dict)
     """Comparisons of a clock with a known number of seconds, by place."""
     decider: Value | None = None
     """The test that ended the current block, until the block takes note of it."""
@@ -332,7 +341,8 @@ class Machine:
 
     def limit(self, bound: float, line: int) -> None:
         """Record that elapsed time is compared with ``bound``, in seconds or milliseconds."""
-        self.limits.setdefault((self.frame.source, line), bound / 1000 if bound >= LEAST_MILLISECONDS else bound)
+        seconds = bound / 1000 if bound >= LEAST_MILLISECONDS else bound
+        self.limits.setdefault((self.frame.source, line), Limit(seconds, len(self.events)))
 
     def lookup(self, components: tuple[int, ...], table: int, source: Value, line: int) -> int:
         """Record a table lookup; returns the labels of its result."""

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from pgaudit.engine.events import Event, LookupEvent, Loops, ReportEvent, ScoreEvent, Spot, UpdateEvent
 from pgaudit.engine.labels import Iteration, LabelTable
-from pgaudit.engine.machine import BudgetExceeded, Machine, Setting, Skipped
+from pgaudit.engine.machine import BudgetExceeded, Limit, Machine, Setting, Skipped
 from pgaudit.engine.statements import run
 from pgaudit.engine.values import Const
 from pgaudit.program import ir
@@ -37,7 +37,7 @@ class Walk:
     """Blocks that the code's own off-defaults keep from running."""
     decisions: Mapping[ir.Node, set[bool]]
     """The answers that the test of an ``if`` or a conditional expression may have had; branches never met are not there."""
-    limits: Mapping[Spot, float]
+    limits: Mapping[Spot, Limit]
     """Comparisons of a clock with a known number, in seconds, by place."""
     trained: Sequence[tuple[int, Loops]]
     """Steps on training data: how many events came before, and the loops around."""

@@ -71,9 +71,12 @@ def check(evidence: Evidence) -> Iterator[Finding | Gap]:
 
 
 def _hits(evidence: Evidence, run: Run) -> Iterator[Hit]:
-    if run.score is None or (spent := _clock_ran_out(evidence, run)) is None:
+    if run.score is None:
         return
     for hit in calibrated_on_training(run.walk, run.score):
+        spent = _clock_ran_out(evidence, run, hit.update.number)
+        if spent is None:
+            continue
         steps = (
             spent,
             *run.entered(hit.update.place),
@@ -89,8 +92,8 @@ def _hits(evidence: Evidence, run: Run) -> Iterator[Hit]:
         )
 
 
-def _clock_ran_out(evidence: Evidence, run: Run) -> Step | None:
-    """What shows that training went on until the budget was spent."""
+def _clock_ran_out(evidence: Evidence, run: Run, calibration: int) -> Step | None:
+    """What shows that training went on until the budget was spent, before the event of that number."""
     budget = evidence.edition["train_seconds"].applied
     scored = [evidence.scored_log] if evidence.scored_log else []
     logs = (scored, evidence.logs)  # training and evaluation may have a log each
@@ -101,7 +104,11 @@ def _clock_ran_out(evidence: Evidence, run: Run) -> Step | None:
         last = max(times, key=lambda timing: timing.seconds)
         ran_out = budget <= last.seconds <= LONGEST_TRAINING * budget
         return Step(last.location, f"training took {last.seconds:g} s of {budget:g} s") if ran_out else None
-    limits = {spot: limit for spot, limit in run.walk.limits.items() if limit >= SHORTEST_BUDGET * budget}
+    limits = {
+        spot: limit.seconds
+        for spot, limit in run.walk.limits.items()
+        if limit.seconds >= SHORTEST_BUDGET * budget and limit.number <= calibration
+    }
     if not limits or min(limits.values()) < budget:
         return None
     spot = next(iter(limits))
