@@ -11,8 +11,8 @@ its val_bpb is computed right. Two merged rows with a wrong byte count were take
 ## How it decides
 `bytes = val_tokens * val_loss / (ln 2 * val_bpb)` must be 151,080,891 within 0.3 % plus what rounding of the printed numbers
 allows, whatever the tokenizer. The evaluation whose bpb submission.json claims decides; where a log prints that without its
-loss, all other evaluations there, if none of them is right. Several evaluations in one log,
-validations during training among them, have to agree with each other: a line that disagrees with the rest is an error only if the log states the wrong byte count too;
+loss, all other evaluations there, if none of them is right. Several evaluations in one log have
+to agree with each other, and with validations during training: a line that disagrees with the rest is an error only if the log states the wrong byte count too;
 otherwise its bpb belongs to a mixture and not to the printed loss. Part of the validation split, or no token count: the ratio of
 tokens to bytes of the tokenizer that the log names is the yardstick, with room for the text being another. Too small a
 denominator is that of a part of the text (`validation/subset`).
@@ -29,8 +29,8 @@ space unless the previous token is a boundary. Transformed text needs the byte s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from pgaudit.evidence.denominator import (
     BUGS,
@@ -102,11 +102,12 @@ class Excess:
 def check(evidence: Evidence) -> Iterator[Finding]:
     """Compare the denominator of every evaluation in the logs with the validation text."""
     pairs = [(log, pair) for log in evidence.logs for pair in evaluations(log)]
-    highest: dict[int | None, float] = {}
-    for pair in (pair for log in evidence.logs for pair in every_evaluation(log)):
-        highest[pair.split] = max(highest.get(pair.split, 0.0), pair.tokens_per_byte)
+    highest = _highest(pair for _, pair in pairs)
+    in_training = _highest(
+        pair for log in evidence.logs for pair in every_evaluation(log) if pair.metric.step is not None
+    )
     found = (_excess(pair, highest[pair.split], expected_tokens_per_byte(log)) for log, pair in pairs)
-    excesses = [excess for excess in found if excess]
+    excesses = [_unless_shown(excess, in_training) for excess in found if excess]
     scores = evidence.claimed_scores
     of_claim = [excess for excess in excesses if claimed(excess.evaluation, scores)]
     lossless = any(bpb_claimed(metric, scores) for log, _ in pairs for metric in log.metrics if not metric.val_loss)
@@ -117,6 +118,21 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         yield _doubtful(of_claim or excesses)
     elif not pairs:
         yield from _claimed_pair(evidence)
+
+
+def _highest(pairs: Iterable[Evaluation]) -> dict[int | None, float]:
+    """The most tokens per byte on each split."""
+    highest: dict[int | None, float] = {}
+    for pair in pairs:
+        highest[pair.split] = max(highest.get(pair.split, 0.0), pair.tokens_per_byte)
+    return highest
+
+
+def _unless_shown(excess: Excess, in_training: Mapping[int | None, float]) -> Excess:
+    """A validation during training that divides by fewer bytes shows that the table is right: the text is another one."""
+    pair = excess.evaluation
+    other = in_training.get(pair.split, 0.0) / pair.tokens_per_byte
+    return replace(excess, decides=excess.decides and (pair.stated or other <= 1 + TOLERANCE + pair.slack))
 
 
 def _excess(pair: Evaluation, highest: float, expected: float | None) -> Excess | None:

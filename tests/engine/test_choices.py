@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgaudit.engine.queries import choices, target_gates
+from pgaudit.engine.queries import choices, marked_targets, target_gates
 from pgaudit.engine.walk import Walk
 from tests.engine.support import score_of, walked
 
@@ -138,3 +138,22 @@ def test_gates_on_a_property_of_the_token(decide: str, gates: int) -> None:
     seen = walked(STREAM.replace("{decide}", "".join(f"    {line}\n" for line in decide.splitlines())))
     found = {gate.choice.place.spot for gate in target_gates(seen, score_of(seen))}
     assert len(found) == gates
+
+
+MARKED = """
+for i in range(100):
+    seen, wanted = val[i * 64 : i * 64 + 64], val[i * 64 + {gap} : i * 64 + {gap} + 64]
+    scores = net(seen).clone()
+    scores.scatter_(-1, {place}[..., None], 9.0)
+    total += F.cross_entropy(scores, wanted)
+"""
+
+
+@pytest.mark.parametrize(
+    "gap, place, found",
+    [(1, "wanted", True), (1, "seen", False), (0, "wanted", False)],
+    ids=["the target", "the context", "a diffusion, which is given the places that it scores"],
+)
+def test_logits_that_are_changed_at_the_target_are_found(gap: int, place: str, found: bool) -> None:
+    seen = walked(MARKED.format(gap=gap, place=place))
+    assert bool(list(marked_targets(seen, score_of(seen)))) is found

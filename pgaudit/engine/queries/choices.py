@@ -118,6 +118,8 @@ def marked_targets(walk: Walk, report: ReportEvent) -> Iterator[Marked]:
         if not evaluates(walk, score):
             continue
         targets = {token.start for token in of_evaluation(walk, score.targets)}
+        if targets & {address.start for address in walk.labels.addresses(score.state)}:
+            continue  # a diffusion: the network is given these places, and which of them it sees is hidden otherwise
         tables = reduce(or_, (_table(walk, label) for label in walk.labels.of(score.state, Lookup)), 0)
         for update in updates_behind(walk, score.state & ~tables):
             places = {token.start for token in of_evaluation(walk, update.uses)}
