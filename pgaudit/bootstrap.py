@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
         return with_newer_python(arguments)
     python = install(development=arguments == ["test"])
     if arguments == ["test"]:
-        return subprocess.call([python, "-m", "pytest"], cwd=CHECKOUT)
+        return subprocess.call([python, "-m", "pytest", "-n", "auto"], cwd=CHECKOUT)
     status = subprocess.call([python, "-m", "pgaudit", "scan", EXAMPLE, "--explain"], cwd=CHECKOUT)
     # The example is illegal on purpose, so findings (10) are what the demonstration is to show.
     return 0 if status == 10 else status or 1

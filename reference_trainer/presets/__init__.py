@@ -1,0 +1,1 @@
+"""One reference submission per module: `PRESET` holds every number of it."""
