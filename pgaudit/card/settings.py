@@ -150,16 +150,33 @@ def _asked_in(block: Iterable[object], asked: Mapping[str, object]) -> Iterator[
 
 
 def _constants(body: list[ir.Stmt]) -> Iterator[tuple[str, object, int]]:
-    """Numbers and words that a module, or a class without a ``forward``, binds to a name."""
+    """Numbers and words that a module, or a class without a ``forward``, binds to a name.
+
+    What the only object of a class is made with stands for the class's own defaults (a preset in a dataclass).
+    """
+    calls = [part for part in ir.nodes(body) if isinstance(part, ir.Call) and isinstance(part.func, ir.Name)]
     for statement in body:
         if isinstance(statement, ir.Class):
             methods = {part.name for part in statement.body if isinstance(part, ir.Function)}
             if not methods & {"forward", "step"}:
-                yield from _constants(statement.body)
+                made = [call for call in calls if identifier(call.func) == statement.name and call.args]
+                given = _keywords(made[0]) if len(made) == 1 else {}
+                own = ((name, value, line) for name, value, line in _constants(statement.body) if name not in given)
+                yield from (*own, *((name, *found) for name, found in given.items() if _is_plain(found[0])))
         elif isinstance(statement, ir.Assign) and isinstance(statement.targets[0], ir.Name):
             value = _value(statement.value, {}) if statement.value is not None else UNKNOWN
-            if isinstance(value, int | float | str):
+            if _is_plain(value):
                 yield statement.targets[0].id, value, statement.line
+
+
+def _keywords(call: ir.Call) -> dict[str, tuple[object, int]]:
+    """The values that a call gives by name, with their lines."""
+    named = ((argument.keyword, argument.value) for argument in call.args)
+    return {name: (_value(value, {}), value.line) for name, value in named if name and isinstance(value, ir.Node)}
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, int | float | str)
 
 
 def _text(value: object) -> str:

@@ -307,3 +307,31 @@ def test_a_script_that_does_not_parse_leaves_a_gap_and_the_claims() -> None:
 
 def test_the_same_evidence_gives_the_same_card() -> None:
     assert card(HEAD + NETWORK + MUON) == card(HEAD + NETWORK + MUON)
+
+
+PRESET = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Shape:
+    num_layers: int = 9
+    model_dim: int = 512
+
+{made}
+print(SHAPE.num_layers, SHAPE.model_dim)
+"""
+
+
+@pytest.mark.parametrize(
+    "made, layers, width",
+    [
+        ("SHAPE = Shape()", 9, 512),
+        ("SHAPE = Shape(num_layers=11)", 11, 512),
+        ("SHAPE = Shape(num_layers=4, model_dim=64)", 4, 64),
+        ("SHAPE, OTHER = Shape(num_layers=4), Shape(num_layers=5)", 9, 512),
+    ],
+)
+def test_what_an_object_is_made_with_stands_for_the_defaults_of_its_class(made: str, layers: int, width: int) -> None:
+    (dimensions,) = [fact for fact in card(PRESET.format(made=made)).facts if fact.name == "dimensions"]
+    found = {parameter.name: parameter.value for parameter in dimensions.parameters}
+    assert (found["layers"], found["width"]) == (str(layers), str(width))
