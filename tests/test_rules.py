@@ -14,6 +14,7 @@ from pgaudit import policy, rulebook
 from pgaudit.audit import audit
 from pgaudit.examples import Section, check, contract, sections
 from pgaudit.examples.checking import content, folder_of
+from pgaudit.finding import Severity
 from pgaudit.standings import record_before
 from pgaudit.submission import Collected, Origin
 from tests.support import submission
@@ -106,6 +107,29 @@ def test_the_source_in_a_log_is_the_shipped_one(changed: int, finds: bool) -> No
     files = {"train_seed42.log": log, "submission.json": b'{"val_bpb": 1.2207588}'}
     (report,) = audit(submission(SCRIPT, files), only("log/other-script"), policy.load()).submissions
     assert [finding.location.path for finding in report.findings] == ["train_seed42.log"] * finds
+
+
+@pytest.mark.parametrize(
+    "removed,size,severity",
+    [(0, 4_000_000, None), (30, 4_000_000, Severity.WARNING)],
+    ids=["the text tells more than a size", "more was in it"],
+)
+def test_a_source_in_a_log_that_matches_is_believed(removed: int, size: int, severity: Severity | None) -> None:
+    more = "".join(f"def gone_{number}(x):\n    return {number} * x\n" for number in range(removed))
+    score = "final val_loss:2.06120413 val_bpb:1.22075880"
+    log = f"{SCRIPT}{more}{'=' * 100}\nseed:42\nCode size: {size} bytes\n{score}\n".encode()
+    files = {"train_seed42.log": log, "submission.json": b'{"val_bpb": 1.2207588}'}
+    (report,) = audit(submission(SCRIPT, files), only("log/other-script"), policy.load()).submissions
+    assert [finding.severity for finding in report.findings] == ([severity] if severity else [])
+
+
+@pytest.mark.parametrize("day,finds", [("2026-02-01", False), ("2026-12-01", True)], ids=["before it", "after it"])
+def test_a_log_is_no_copy_of_what_was_accepted_later(day: str, finds: bool) -> None:
+    (section,) = (each for each in sections(BOOK) if str(each) == "Defect: another record's losses")
+    files = {path: content(block) for path, block in folder_of(section).items()}
+    collected = submission(files.pop("train_gpt.py").decode(), files, f"records/track_10min_16mb/{day}_Run")
+    (report,) = audit(collected, only("log/copied"), policy.load()).submissions
+    assert bool(report.findings) is finds
 
 
 @pytest.mark.parametrize("seconds,finds", [(600.04, True), (1200.04, False)], ids=["to the limit", "twice the limit"])

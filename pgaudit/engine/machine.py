@@ -386,14 +386,18 @@ class Machine:
                 continue
             cell = value if isinstance(value, Network) else value.cell if isinstance(value, Data) else None
             if cell is not None:
-                self._write_cell(cell, labels, line)
+                self._write_cell(cell, labels, line, replace=replace and value is target)
             if isinstance(value, Data):
                 strong = replace and value is target and not self.uncertain and value.base is None and cell is None
                 value.labels = labels | (value.labels & self.labels.mask(Depends)) if strong else value.labels | labels
                 if value.base is not None:
                     pending.append(value.base)
 
-    def _write_cell(self, cell: Value, labels: int, line: int) -> None:
+    def _write_cell(self, cell: Value, labels: int, line: int, *, replace: bool) -> None:
+        own = self.labels.bit(Depends(id(cell)))
+        if replace and labels & own and not self.uncertain and not labels & self.labels.mask(Token, Activation, Score):
+            cell.labels = own | labels  # a copy of its own state comes back, and what was learned since is gone
+            return
         learned = labels & self.labels.mask(Token, Activation, Score)
         if learned & self.labels.mask(Score):
             self.update(cell, "write", labels, line)

@@ -42,7 +42,7 @@ def nearest(text: str, layers: Iterable[Layer]) -> tuple[Layer, float] | None:
     What follows a source in a log may be taken for a part of it, so that what ``text`` has in excess does not count.
     """
     wanted = code_lines(text)
-    rated = [(layer, _held(code_lines(layer.text), wanted)) for layer in layers if not is_minified(layer.text)]
+    rated = [(layer, held(code_lines(layer.text), wanted)) for layer in layers if not is_minified(layer.text)]
     return max(rated, key=lambda pair: pair[1], default=None)
 
 
@@ -57,7 +57,8 @@ def definitions(text: str) -> frozenset[str]:
     return frozenset(_DEFINITION.findall(text))
 
 
-def _held(lines: frozenset[str], by: frozenset[str]) -> float:
+def held(lines: frozenset[str], by: frozenset[str]) -> float:
+    """The part of some lines that others hold as well."""
     return len(lines & by) / (len(lines) or 1)
 
 

@@ -10,8 +10,9 @@ not fit.
 
 ## How it decides
 The claimed score is printed by the last validation of the training loop, or between it and the first line that states the size of
-the export, and by no evaluation after that line; the first of those is worse by more than rounding. Where submission.json states
-that value as well, the reader is told and it is for a person to decide.
+the export, and by no evaluation after that line; the first of those is worse by more than rounding. Where
+submission.json or the README states a score from after the export as well, or calls the number one before quantisation, it is for a
+person to decide.
 
 ## Known limits
 Logs that print no size. What the script loads again after the export is `artifact/kept-weights`.
@@ -51,6 +52,8 @@ RULE = Rule.declare(
 
 EXPORTED = re.compile(r"round[_ ]?trip|\bint\d|_int\d|(?<!pre)(?<!pre[-_ ])quant", re.IGNORECASE)
 """Stages that name a model which was quantised before its size was printed."""
+_FOUR_DIGITS = re.compile(r"(?<![\w.])\d\.\d{4,12}(?!\.?\w)")
+_BEFORE = re.compile(r"pre[-_ ]?quant", re.IGNORECASE)
 LEAST_LOSS = 0.001
 """Bits per byte that export costs at least, to be told from rounding and from another seed."""
 
@@ -71,7 +74,7 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         claimed = next((m for m in at_the_end if _is_source(m, score) or m in parts.values()), None)
         exported = next(iter(_after(log)), None)
         if claimed and exported and _value(exported) > _value(claimed) + LEAST_LOSS:
-            disclosed = _states(claims, exported)
+            disclosed = _is_disclosed(evidence, claims, _after(log)) or _names_the_stage(claims, score)
             yield RULE.finding(
                 f"the claimed {score:g} is of the weights in training; the exported model scores {_value(exported):g}",
                 claim.location,
@@ -125,6 +128,14 @@ def _value(metric: Metric) -> float:
     return metric.val_bpb.value if metric.val_bpb else 0.0
 
 
-def _states(claims: Claims, final: Metric) -> bool:
-    """Does submission.json state the score of the exported model anywhere, be it inside a sentence?"""
-    return any(prints(final, [value], 2 * 10.0**-4) for value in claims.fractions())
+def _is_disclosed(evidence: Evidence, claims: Claims, after: list[Metric]) -> bool:
+    """Does submission.json or the README state a score of the exported model, be it inside a sentence?"""
+    stated = set(claims.fractions())
+    for _, line in evidence.readme.prose if evidence.readme else ():
+        stated |= {float(text) for text in _FOUR_DIGITS.findall(line)}
+    return any(prints(metric, [value], 2 * 10.0**-4) for metric in after for value in stated)
+
+
+def _names_the_stage(claims: Claims, score: float) -> bool:
+    """Does submission.json call the claimed number a score before quantisation?"""
+    return any(_BEFORE.search(claim.key) and number(claim.value) == score for claim in claims.stated)

@@ -8,7 +8,8 @@ The log shows somebody else's run. What the submission claims for itself has no 
 
 ## How it decides
 A hash of all printed training losses against those of the accepted records (`accepted.json` beside this rule). Two runs of one script
-with one seed differ from the first hundred steps on. The log has to show a claimed score; the record's own folder is left alone.
+with one seed differ from the first hundred steps on. The log has to show a claimed score; the record's own folder is left alone, and so is one with an earlier date
+than the accepted one: support packages ship the logs that they build on.
 
 ## Known limits
 Records that the list lacks: it is made from a clone, and covers what was accepted when it was made. Copies of logs that were never
@@ -20,6 +21,7 @@ Ship the logs of your own runs, and say which results are somebody else's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +43,7 @@ RULE = Rule.declare(
     ),
 )
 
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 INDEX = Path(__file__).with_name("accepted.json")
 
 
@@ -52,10 +55,16 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         shown = any(prints(metric, evidence.claimed_scores) for metric in log.metrics)
         mark = fingerprint(log) if shown else None
         folder = known.get(mark or "")
-        if folder and folder != own:
+        if folder and folder != own and not _is_later(folder, own):
             yield RULE.finding(
                 f"the training losses are those of a log of {folder}",
                 Location(log.path, log.train_steps[0].line, text=f"step {log.train_steps[0].step}"),
                 facts={"fingerprint": mark, "accepted_folder": folder, "losses": len(log.train_steps)},
             )
             return
+
+
+def _is_later(folder: str, own: str) -> bool:
+    """Is the accepted folder dated after this one? Then it is the one that ships somebody else's log."""
+    dates = [match[0] for name in (folder, own) if (match := _DATE.match(name))]
+    return len(dates) == 2 and dates[0] > dates[1]

@@ -27,9 +27,10 @@ from collections.abc import Iterator
 
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.logs import Log, LoggedSize
-from pgaudit.evidence.provenance import definitions, logged_source, nearest
-from pgaudit.finding import Finding, Location, Step
+from pgaudit.evidence.provenance import LoggedSource, code_lines, definitions, held, logged_source, nearest
+from pgaudit.finding import Confidence, Finding, Location, Severity, Step
 from pgaudit.rule import Rule, Ruling, Strength
+from pgaudit.source.script import Layer
 
 RULE = Rule.declare(
     __file__,
@@ -67,19 +68,28 @@ MOST_NAMES = 4
 def check(evidence: Evidence) -> Iterator[Finding]:
     """Compare what the logs say of their script with what is shipped."""
     for log in evidence.claimed_logs:
-        finding = _other_source(evidence, log) or _other_size(evidence, log)
+        source = logged_source(log, evidence.lines_of(log)) if log.embedded else None
+        best = nearest(source.text, evidence.texts) if source else None
+        finding = _other_source(log, source, *best) if source and best else _other_size(evidence, log)
         if finding:
             yield finding
             return
 
 
-def _other_source(evidence: Evidence, log: Log) -> Finding | None:
-    source = logged_source(log, evidence.lines_of(log)) if log.embedded else None
-    best = nearest(source.text, evidence.texts) if source else None
-    if source is None or best is None or best[1] >= SAME_PROGRAM:
-        return None
-    layer, shared = best
+def _other_source(log: Log, source: LoggedSource, layer: Layer, shared: float) -> Finding | None:
+    """The program of the log against the shipped one that is nearest; its text tells more than its size."""
     mine, theirs = definitions(layer.text), definitions(source.text)
+    if shared >= SAME_PROGRAM:
+        if held(code_lines(source.text), code_lines(layer.text)) >= SAME_PROGRAM or not theirs - mine:
+            return None
+        place = Location(log.path, source.first, text=source.text.partition("\n")[0][:120])
+        return RULE.finding(
+            f"the log's script holds more than {layer.path}: it defines {_some(theirs - mine)}",
+            place,
+            severity=Severity.WARNING,
+            confidence=Confidence.MEDIUM,
+            facts={"lines_in_common": round(shared, 3), "only_in_the_log": sorted(theirs - mine)},
+        )
     place = Location(log.path, source.first, text=source.text.partition("\n")[0][:120])
     return RULE.finding(
         f"the source that the log prints is another program than {layer.path}: it holds {shared:.0%} of its lines",

@@ -194,3 +194,28 @@ def test_recursion_of_the_script_ends() -> None:
 
 def test_recursion_over_numbers_hides_nothing() -> None:
     assert not walked("def f(n):\n    return f(n - 1) if n else 0\nf(5000)\n" + EVALUATE).problems
+
+
+ADAPTED = """
+state = {name: weight.data.clone() for name, weight in net.named_parameters()}
+for i in range(100):
+    F.cross_entropy(net(val[i * 64 : i * 64 + 64]), val[i * 64 + 1 : i * 64 + 65]).backward()
+    torch.optim.SGD(net.parameters(), lr=0.1).step()
+"""
+RESTORED = """
+for name, weight in net.named_parameters():
+    weight.data.copy_(state[name])
+"""
+SCORED = """
+for j in range(100):
+    total += F.cross_entropy(net(val[j * 64 : j * 64 + 64]), val[j * 64 + 1 : j * 64 + 65], reduction="sum")
+"""
+
+
+def test_weights_that_are_put_back_one_by_one_forget() -> None:
+    assert orders(walked(ADAPTED + SCORED)) == {"before"}
+    assert orders(walked(ADAPTED + RESTORED + SCORED)) == set()
+    late = (
+        ADAPTED.replace("state = {", "early = {") + "state = {n: w.data.clone() for n, w in net.named_parameters()}\n"
+    )
+    assert orders(walked(late + RESTORED + SCORED)) == {"before"}
