@@ -116,6 +116,14 @@ class Skipped:
     module: str
 
 
+class Condition(NamedTuple):
+    """An arm of an undecided branch."""
+
+    test: str
+    """Its form, with the values behind its names: equal for equal questions only."""
+    answer: bool
+
+
 class Limit(NamedTuple):
     """A comparison of a clock with a known number of seconds."""
 
@@ -145,6 +153,12 @@ class Machine:
     """Depth of enclosing loops of which not every iteration is walked."""
     uncertain: int = 0
     """Depth of enclosing branches that may not be taken."""
+    conditions: list[Condition] = field(default_factory=list)
+    """The arms of the enclosing branches that are undecided tests."""
+    tested: int = 0
+    """How many of the branches that may not be taken they stand for."""
+    under: dict[int, tuple[Condition, ...]] = field(default_factory=dict)
+    """The same at the time of an update, by the number of its event."""
     control: int = 0
     """Choices that the enclosing branches rest on."""
     handlers: int = 0
@@ -329,6 +343,7 @@ class Machine:
             self.trained.append((len(self.events), tuple(self.loops)))
             return
         number = len(self.events)
+        self.under[number] = tuple(self.conditions)
         fresh = not isinstance(cell, Network)
         self.events.append(UpdateEvent(number, self.place(line), what, uses, fresh))
         cell.labels |= self.labels.bit(Update(number))
@@ -404,6 +419,20 @@ class Machine:
         elif learned:
             self.fit(cell, learned, line)
         cell.labels |= labels & ~self.labels.mask(Token, Activation, Score, Depends, Decided)
+
+    def outlived(self, labels: int) -> int:
+        """The labels of a state that a load here does not end for certain.
+
+        In an undecided branch it ends the updates that were made under the same tests: where they ran, so does the load.
+        """
+        if not self.uncertain:
+            return 0
+        if self.uncertain > self.tested:
+            return labels
+        for update in self.labels.of(labels, Update):
+            if set(self.conditions) <= set(self.under.get(update.event, ())):
+                labels &= ~self.labels.bit(update)
+        return labels
 
     def trainable(self, value: Value) -> int:
         """The bit of dependence on a cell; a tensor becomes a cell when it is asked for."""

@@ -10,7 +10,7 @@ from pgaudit.engine import calls, choosing, indexing
 from pgaudit.engine.expressions import binary, decided, evaluate, index_parts, truth
 from pgaudit.engine.iteration import elements
 from pgaudit.engine.labels import Activation, Decided, Iteration
-from pgaudit.engine.machine import Frame, Machine
+from pgaudit.engine.machine import Condition, Frame, Machine
 from pgaudit.engine.values import (
     Class,
     Const,
@@ -179,7 +179,41 @@ def _if(m: Machine, node: ir.If) -> Outcome:
             m.decider = test
         return outcome
     m.decide(node, True, False)
-    return _chosen(m, test, lambda: branch(m, [lambda: run(m, node.body), lambda: run(m, node.orelse)]))
+    arms = [lambda: _under(m, node.test, True, node.body), lambda: _under(m, node.test, False, node.orelse)]
+    return _chosen(m, test, lambda: branch(m, arms))
+
+
+def _under(m: Machine, test: ir.Expr, answer: bool, body: list[ir.Stmt]) -> Outcome:
+    """Run an arm of an undecided branch, and note which: another branch with the same test takes the same arm."""
+    before = len(m.conditions)
+    m.tested += 1
+    for part in _conjuncts(m, test) if answer else [test]:
+        m.conditions.append(Condition(repr([_word(m, each) for each in ir.nodes([part])]), answer))
+    outcome = run(m, body)
+    m.tested -= 1
+    del m.conditions[before:]
+    return outcome
+
+
+def _conjuncts(m: Machine, test: ir.Expr) -> list[ir.Expr]:
+    """The parts of ``a and b and c`` that are not known to hold."""
+    if not isinstance(test, ir.Boolean) or test.op != "and":
+        return [test]
+    parts = [*_conjuncts(m, test.left), *_conjuncts(m, test.right)]
+    return [part for part in parts if truth(m, evaluate(m, part)) is None]
+
+
+def _word(m: Machine, part: object) -> object:
+    """What tells a part of a test from another of its kind: the value behind a name, an attribute, an operator, a literal."""
+    if isinstance(part, ir.Name):
+        return id(m.frame.find(part.id))
+    if isinstance(part, ir.Attribute):
+        return part.attr
+    if isinstance(part, ir.Compare):
+        return tuple(part.ops)
+    if isinstance(part, ir.Binary | ir.Unary | ir.Boolean):
+        return part.op
+    return part.value if isinstance(part, ir.Const) else type(part).__name__
 
 
 def _chosen(m: Machine, test: Value, enter: Callable[[], Outcome]) -> Outcome:

@@ -219,3 +219,52 @@ def test_weights_that_are_put_back_one_by_one_forget() -> None:
         ADAPTED.replace("state = {", "early = {") + "state = {n: w.data.clone() for n, w in net.named_parameters()}\n"
     )
     assert orders(walked(late + RESTORED + SCORED)) == {"before"}
+
+
+WINDOWS = """
+import glob, os
+import numpy as np
+import torch, torch.nn as nn, torch.nn.functional as F
+
+class Net(nn.Module):
+    def forward(self, x, y):
+        return F.cross_entropy(self.logits(x), y)
+
+    def logits(self, x):
+        return x
+
+def evaluate(net, val, rank):
+    state, nats = {{name: weight.cpu() for name, weight in net.state_dict().items()}}, 0.0
+    for w in list(range(0, val.numel() - 1024, 64))[rank::8]:
+        x, y = val[w : w + 1024], val[w + 1 : w + 1025]
+        start = 0 if w == 0 else 960
+        if start > 0:
+            optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+            optimizer.zero_grad()
+            net(x[:start], y[:start]).backward()
+            optimizer.step()
+        losses = F.cross_entropy(net.logits(x), y, reduction="none")
+        nats += losses[start:].sum().item()
+        if {test}:
+            net.load_state_dict({{name: weight.cuda() for name, weight in state.items()}})
+    return nats
+
+val = torch.from_numpy(np.fromfile("data/fineweb_val_000000.bin", dtype="<u2"))
+net, rank = Net(), int(os.environ["RANK"])
+first = evaluate(net, val, rank)
+print(f"final val_bpb:{{evaluate(net, val, rank):.4f}}")
+"""
+
+
+@pytest.mark.parametrize(
+    "test, found",
+    [
+        ("start > 0", False),
+        ("net is not None and start > 0", False),
+        ("start > 5", True),
+        ("w > 0", True),
+        ("y.numel() > 5", True),
+    ],
+)
+def test_weights_that_are_put_back_wherever_they_were_changed_forget(test: str, found: bool) -> None:
+    assert bool(orders(walked(WINDOWS.format(test=test), whole=True))) is found

@@ -96,7 +96,7 @@ def _load(m: Machine, network: Network, args: Arguments, line: int) -> Value:
     learned = labels & m.labels.mask(Token, Activation)
     own = m.labels.bit(Depends(id(network)))
     # A score in a checkpoint is a number beside the weights: it is no part of them.
-    network.labels = own | labels & ~(learned | m.labels.mask(Score)) | (network.labels if m.uncertain else 0)
+    network.labels = own | labels & ~(learned | m.labels.mask(Score)) | m.outlived(network.labels)
     if learned:
         m.fit(network, learned, line)
     return Data()
