@@ -234,7 +234,7 @@ class Net(nn.Module):
         return x
 
 def evaluate(net, val, rank):
-    state, nats = {{name: weight.cpu() for name, weight in net.state_dict().items()}}, 0.0
+    state, nats = {{name: weight.clone() for name, weight in net.state_dict().items()}}, 0.0
     for w in list(range(0, val.numel() - 1024, 64))[rank::8]:
         x, y = val[w : w + 1024], val[w + 1 : w + 1025]
         start = 0 if w == 0 else 960
