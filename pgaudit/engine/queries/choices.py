@@ -46,6 +46,8 @@ def choices(walk: Walk, report: ReportEvent) -> Iterator[Choice]:
         event = walk.events[label.event]
         assert isinstance(event, ChoiceEvent)
         left, right = ([s for s in scores_of(walk, side) if evaluates(walk, s)] for side in event.sides)
+        if event.smaller and not (left and right):
+            continue  # the best so far is still infinite: nothing is chosen yet
         found = [
             score
             for score in (*left, *right)
