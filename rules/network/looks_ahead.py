@@ -12,7 +12,8 @@ about, and what is scored is copying.
 By its calls: `scaled_dot_product_attention` or a flash attention with neither a mask nor `causal` set, or
 set to False; `nn.LSTM`, `nn.GRU`, `nn.RNN` with `bidirectional=True`. It is an error where the score pairs each position with the token one
 place later, and queries, keys and values are views of projections of one input. In any other case (a diffusion that hides
-its targets, memories, features over another axis, a helper function) it is a warning: only running it can tell.
+its targets, features over another axis, a helper function) it is a warning: only running it can tell. Keys and values made from another
+argument than the queries, a memory, are a fact.
 
 ## Known limits
 Wrong triangles, convolutions padded on both sides, means over windows, states that are carried backwards, kernels of one's own.
@@ -91,24 +92,26 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         return
     next_token = predicts_next(run.walk, run.score)
     for function, call, what in _open_calls(run.nodes):
-        proven = next_token and (_name(call.func) in RECURRENT or _is_self_attention(function, call))
         place = run.at((MAIN, call.line))
         steps = (Step(place, what), run.step(run.score, "the score of next tokens is printed here"))
         message = f"the network sees later tokens: {what}"
-        if proven:
+        sources = _sources(function, call)
+        if next_token and (_name(call.func) in RECURRENT or (len(sources) == 1 and None not in sources)):
             yield RULE.finding(message, place, steps=steps)
         else:
-            yield RULE.finding(
-                f"{message}; only running it can tell whether a target is among them",
-                place,
-                steps=steps,
-                severity=Severity.WARNING,
-            )
+            memory = len(sources) > 1 and None not in sources
+            message = f"{what}: only running it can tell whether a target is among what it sees"
+            yield RULE.finding(message, place, steps=steps, severity=Severity.NOTE if memory else Severity.WARNING)
 
 
 def _open_calls(nodes: tuple[object, ...]) -> Iterator[tuple[ir.Function, ir.Call, str]]:
     """Calls that let positions see later ones, with the function around them and a description."""
+    classes = [node for node in nodes if isinstance(node, ir.Class)]
+    used = frozenset(_name(part) for owner in classes for part in ir.nodes(owner.body) if isinstance(part, ir.Name))
+    methods = {part for owner in classes for part in owner.body if isinstance(part, ir.Function)}
     for function in (node for node in nodes if isinstance(node, ir.Function)):
+        if function not in methods and function.name not in used:
+            continue  # no network calls it
         for call in (part for part in ir.nodes(function.body) if isinstance(part, ir.Call)):
             if _name(call.func) not in ATTENTION | RECURRENT or any(argument.star for argument in call.args):
                 continue
@@ -128,8 +131,8 @@ def _masked(call: ir.Call, named: Mapping[str, ir.Expr]) -> bool:
     return causal is not None and not _is(causal, False)
 
 
-def _is_self_attention(function: ir.Function, call: ir.Call) -> bool:
-    """Are all of queries, keys and values views of projections of one argument of the method, itself left out?"""
+def _sources(function: ir.Function, call: ir.Call) -> set[str | None]:
+    """The arguments of the function whose projections queries, keys and values are views of; ``None`` for anything else."""
     values = {
         target.id: node.value
         for node in ir.nodes(function.body)
@@ -137,8 +140,7 @@ def _is_self_attention(function: ir.Function, call: ir.Call) -> bool:
         for target in _targets(node)
     }
     inputs = {param.name for param in function.params[1:]}
-    sources = {_source(argument.value, values, inputs) for argument in call.args if argument.keyword is None}
-    return len(sources) == 1 and None not in sources
+    return {_source(argument.value, values, inputs) for argument in call.args if argument.keyword is None}
 
 
 def _targets(node: ir.Assign) -> Iterator[ir.Name]:
@@ -157,6 +159,8 @@ def _source(value: ir.Expr, values: Mapping[str, ir.Expr], inputs: set[str], dep
         if value.id in inputs and value.id not in values:
             return value.id
         return _source(values[value.id], values, inputs, depth - 1) if value.id in values else None
+    if isinstance(value, ir.Subscript):
+        return _source(value.value, values, inputs, depth - 1)
     if isinstance(value, ir.Call) and isinstance(value.func, ir.Attribute):
         of_self = isinstance(value.func.value, ir.Name) and value.func.value.id == "self"
         if of_self and len(value.args) == 1:
