@@ -57,9 +57,8 @@ def seed_list(text: str) -> list[int]:
 def work(options: argparse.Namespace) -> None:
     preset = tiny(PRESETS[options.preset]) if options.tiny else PRESETS[options.preset]
     folder: Path = options.out or Path(f"submission_{preset.name}")
-    beside = folder.with_name(
-        f"{folder.name}.work"
-    )  # what a submission does not ship: weights, and the text of a tiny run
+    # What a submission does not ship: weights, and the text of a tiny run.
+    beside = folder.with_name(f"{folder.name}.work")
     script = bundle(preset)
     with join_ranks() as ranks:
         make_folders(folder, beside)

@@ -33,10 +33,8 @@ def write_folder(folder: Path, preset: Preset, script: str, results: Sequence[Ru
 
 
 def requirements(script: str) -> str:
-    """The packages that the script imports, as they are installed here."""
-    versions = {
-        package: version(package).partition("+")[0] for package in packages_used(script)
-    }  # 2.13.0+cpu is 2.13.0
+    """The packages that the script imports, as they are installed here (2.13.0+cpu is 2.13.0)."""
+    versions = {package: version(package).partition("+")[0] for package in packages_used(script)}
     return "".join(f"{package}=={number}\n" for package, number in versions.items())
 
 

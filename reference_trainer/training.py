@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from reference_trainer.averaging import WeightAverage
 from reference_trainer.data import TokenStream
 from reference_trainer.distributed import LARGEST_WORLD, Ranks
-from reference_trainer.errors import BadInput
+from reference_trainer.errors import BadInput, OverBudget
 from reference_trainer.layers import round_weights
 from reference_trainer.optimizer import build_optimizers, learning_rate_scale, muon_momentum, set_rates
 from reference_trainer.preset import Preset, TrainingSettings
@@ -112,6 +112,8 @@ class Trainer:
             self._step(step, max(step / self.settings.steps, elapsed / self.clock.limit))
             step += 1
         self.clock.pause()
+        if step == 0:
+            raise OverBudget(f"no time for a single step: {self.clock.limit:.1f} s are left for training")
         round_weights(self.network, None)
         return self._result(step, "wallclock" if step < self.settings.steps else "steps")
 
