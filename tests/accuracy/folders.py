@@ -41,6 +41,11 @@ class Auditor:
         """The rulebook and the limits as shipped."""
         return Auditor(rulebook.load(), policy.load())
 
+    def without(self, family: str) -> Auditor:
+        """The same without the rules of one family."""
+        entries = tuple(entry for entry in self.book if not entry.rule.id.startswith(f"{family}/"))
+        return Auditor(rulebook.Rulebook(self.book.directory, entries), self.editions)
+
     def __call__(self, submission: Submission) -> FolderReport:
         """The report, by the limits of the head's own date."""
         return audit_folder(self.evidence(submission), self.book, Waivers())

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--prs", required=True, help="numbers and ranges, or @FILE")
     options = parser.parse_args(arguments)
     outcomes: Counter[str] = Counter()
-    auditor, seen = Auditor.load(), set[str]()
+    auditor, seen = Auditor.load().without("log"), set[str]()  # a log prints the script under its old names
     with opened(options.repo) as clone:
         for folder in folders(clone, select(options.prs, clone.pull_numbers()), auditor):
             text = folder.main.body.text if folder.main else ""
