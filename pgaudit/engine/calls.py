@@ -35,8 +35,8 @@ ENTERED_EFFECTS = frozenset({"backward", "step", "zero_grad", "grad"})
 """A network's method is entered only if it does one of these; anything else it does is a forward."""
 PLACED_WRITES = frozenset({"scatter_", "scatter_add_", "index_put_", "masked_scatter_"})
 """A forward that is given targets and writes at places is entered as well: it may write at the targets."""
-LEAST_WITH_TARGETS = 2
-"""Parameters of a forward without targets: the network and the tokens."""
+MOST_WITHOUT_TARGETS = 2
+"""Parameters of a forward that is given no targets: the network and the tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ def _activations(m: Machine, tokens: int) -> int:
 
 def _has_effects(node: ir.Function) -> bool:
     """Does the body train anything, or write at places that a second argument may name?"""
-    entered = ENTERED_EFFECTS | PLACED_WRITES if len(node.params) > LEAST_WITH_TARGETS else ENTERED_EFFECTS
+    entered = ENTERED_EFFECTS | PLACED_WRITES if len(node.params) > MOST_WITHOUT_TARGETS else ENTERED_EFFECTS
     return any(isinstance(part, ir.Attribute) and part.attr in entered for part in ir.nodes(node.body))
 
 

@@ -120,7 +120,9 @@ class Condition(NamedTuple):
     """An arm of an undecided branch."""
 
     test: str
-    """Its form, with the values behind its names: equal for equal questions only."""
+    """Its operators and literals."""
+    values: tuple[Value, ...]
+    """What its names stood for; values are equal only to themselves."""
     answer: bool
 
 
@@ -401,18 +403,14 @@ class Machine:
                 continue
             cell = value if isinstance(value, Network) else value.cell if isinstance(value, Data) else None
             if cell is not None:
-                self._write_cell(cell, labels, line, replace=replace and value is target)
+                self._write_cell(cell, labels, line)
             if isinstance(value, Data):
                 strong = replace and value is target and not self.uncertain and value.base is None and cell is None
                 value.labels = labels | (value.labels & self.labels.mask(Depends)) if strong else value.labels | labels
                 if value.base is not None:
                     pending.append(value.base)
 
-    def _write_cell(self, cell: Value, labels: int, line: int, *, replace: bool) -> None:
-        own = self.labels.bit(Depends(id(cell)))
-        if replace and labels & own and not self.uncertain and not labels & self.labels.mask(Token, Activation, Score):
-            cell.labels = own | labels  # a copy of its own state comes back, and what was learned since is gone
-            return
+    def _write_cell(self, cell: Value, labels: int, line: int) -> None:
         learned = labels & self.labels.mask(Token, Activation, Score)
         if learned & self.labels.mask(Score):
             self.update(cell, "write", labels, line)

@@ -187,8 +187,7 @@ def _under(m: Machine, test: ir.Expr, answer: bool, body: list[ir.Stmt]) -> Outc
     """Run an arm of an undecided branch, and note which: another branch with the same test takes the same arm."""
     before = len(m.conditions)
     m.tested += 1
-    for part in _conjuncts(m, test) if answer else [test]:
-        m.conditions.append(Condition(repr([_word(m, each) for each in ir.nodes([part])]), answer))
+    m.conditions += [_condition(m, part, answer) for part in (_conjuncts(m, test) if answer else [test])]
     outcome = run(m, body)
     m.tested -= 1
     del m.conditions[before:]
@@ -196,24 +195,30 @@ def _under(m: Machine, test: ir.Expr, answer: bool, body: list[ir.Stmt]) -> Outc
 
 
 def _conjuncts(m: Machine, test: ir.Expr) -> list[ir.Expr]:
-    """The parts of ``a and b and c`` that are not known to hold."""
+    """The parts of ``a and b and c`` that are not known to hold; what may have effects is not evaluated again."""
     if not isinstance(test, ir.Boolean) or test.op != "and":
         return [test]
     parts = [*_conjuncts(m, test.left), *_conjuncts(m, test.right)]
-    return [part for part in parts if truth(m, evaluate(m, part)) is None]
+    return [part for part in parts if not (_is_plain(part) and truth(m, evaluate(m, part)))]
 
 
-def _word(m: Machine, part: object) -> object:
-    """What tells a part of a test from another of its kind: the value behind a name, an attribute, an operator, a literal."""
-    if isinstance(part, ir.Name):
-        return id(m.frame.find(part.id))
-    if isinstance(part, ir.Attribute):
-        return part.attr
-    if isinstance(part, ir.Compare):
-        return tuple(part.ops)
-    if isinstance(part, ir.Binary | ir.Unary | ir.Boolean):
-        return part.op
-    return part.value if isinstance(part, ir.Const) else type(part).__name__
+def _condition(m: Machine, test: ir.Expr, answer: bool) -> Condition:
+    """What tells one test from another: its operators and literals, and the values behind its names."""
+    if not _is_plain(test):
+        return Condition("", (Data(),), answer)  # a call may answer differently each time
+    words: list[object] = []
+    values: list[Value] = []
+    for part in ir.nodes([test]):
+        if isinstance(part, ir.Name):
+            values.append(m.frame.find(part.id) or Data())
+        words.append(getattr(part, "ops", getattr(part, "op", part.value if isinstance(part, ir.Const) else None)))
+    return Condition(repr(words), tuple(values), answer)
+
+
+def _is_plain(test: ir.Expr) -> bool:
+    """Is it made of names, literals and operators alone, so that it has no effect and asks the same wherever it stands?"""
+    plain = (ir.Name, ir.Const, ir.Compare, ir.Binary, ir.Unary, ir.Boolean)
+    return all(isinstance(part, plain) for part in ir.nodes([test]))
 
 
 def _chosen(m: Machine, test: Value, enter: Callable[[], Outcome]) -> Outcome:

@@ -1,22 +1,21 @@
-"""The network sees tokens that come after the one it predicts.
+"""The network may see tokens that come after the one it predicts.
 
 ## What it flags
-Attention without a causal mask, and recurrent layers that run in both directions, in a network whose predictions of next tokens are
-the reported score.
+Attention without a causal mask, and recurrent layers that run in both directions, in a network whose predictions are the reported score.
 
 ## Why it is illegal
 The input of a window holds every target but the last. A layer that mixes positions backwards hands each prediction the token that it is
 about, and what is scored is copying.
 
 ## How it decides
-By its calls: `scaled_dot_product_attention` or a flash attention with neither a mask nor `causal` set, or
-set to False; `nn.LSTM`, `nn.GRU`, `nn.RNN` with `bidirectional=True`. It is an error where the score pairs each position with the token one
-place later, and queries, keys and values are views of projections of one input. In any other case (a diffusion that hides
-its targets, features over another axis, a helper function) it is a warning: only running it can tell. Keys and values made from another
-argument than the queries, a memory, are a fact.
+By its calls: `scaled_dot_product_attention` or a flash attention with neither a mask, a window that ends at the position, nor `causal` set, or
+set to False; `nn.LSTM`, `nn.GRU`, `nn.RNN` with `bidirectional=True`. It is a warning: which axis is time, whether the layer is on the way
+to the score, and whether targets are hidden from it (a diffusion), only a run can tell. Keys and values made from another argument than
+the queries, a memory, are a fact.
 
 ## Known limits
-Wrong triangles, convolutions padded on both sides, means over windows, states that are carried backwards, kernels of one's own.
+Wrong triangles, convolutions padded on both sides, means over windows, states that are carried backwards, kernels of one's own. A layer that
+nothing uses is reported as well.
 
 ## How to fix
 `is_causal=True`, or a mask that hides later positions.
@@ -26,7 +25,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pgaudit.engine.queries import predicts_next
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.run import MAIN
 from pgaudit.finding import Finding, Severity, Step
@@ -38,6 +36,7 @@ RULE = Rule.declare(
     __doc__,
     mechanism="noncausal-model",
     leads_to="illegal",
+    severity=Severity.WARNING,
     conditions=("C1",),
     rulings=(
         Ruling(
@@ -63,7 +62,10 @@ RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 MASKS = frozenset({"attn_mask", "mask", "block_mask"})
 CAUSAL = ("is_causal", "causal")
 MASK_POSITION = 3
-"""`scaled_dot_product_attention(query, key, value, attn_mask)`."""
+SDPA_CAUSAL = 5
+"""`scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal)`."""
+FLASH_CAUSAL = 5
+"""`flash_attn_func(q, k, v, dropout_p, softmax_scale, causal)`."""
 POINTWISE = frozenset({"rms_norm", "layer_norm", "normalize"})
 VIEWS = frozenset(
     {
@@ -90,18 +92,16 @@ def check(evidence: Evidence) -> Iterator[Finding]:
     run = evidence.run
     if run is None or run.score is None:
         return
-    next_token = predicts_next(run.walk, run.score)
     for function, call, what in _open_calls(run.nodes):
         place = run.at((MAIN, call.line))
-        steps = (Step(place, what), run.step(run.score, "the score of next tokens is printed here"))
-        message = f"the network sees later tokens: {what}"
         sources = _sources(function, call)
-        if next_token and (_name(call.func) in RECURRENT or (len(sources) == 1 and None not in sources)):
-            yield RULE.finding(message, place, steps=steps)
-        else:
-            memory = len(sources) > 1 and None not in sources
-            message = f"{what}: only running it can tell whether a target is among what it sees"
-            yield RULE.finding(message, place, steps=steps, severity=Severity.NOTE if memory else Severity.WARNING)
+        memory = len(sources) > 1 and None not in sources
+        yield RULE.finding(
+            f"{what}: only a run can tell whether a target is among what it sees",
+            place,
+            steps=(Step(place, what), run.step(run.score, "the score is printed here")),
+            severity=Severity.NOTE if memory else Severity.WARNING,
+        )
 
 
 def _open_calls(nodes: tuple[object, ...]) -> Iterator[tuple[ir.Function, ir.Call, str]]:
@@ -123,20 +123,30 @@ def _open_calls(nodes: tuple[object, ...]) -> Iterator[tuple[ir.Function, ir.Cal
 
 
 def _masked(call: ir.Call, named: Mapping[str, ir.Expr]) -> bool:
-    """Is there a mask, or a causal argument that is not False?"""
-    positional = sum(argument.keyword is None for argument in call.args)
-    if named.keys() & MASKS or (_name(call.func) == "scaled_dot_product_attention" and positional > MASK_POSITION):
-        return True
-    causal = next((named[name] for name in CAUSAL if name in named), None)
-    return causal is not None and not _is(causal, False)
+    """Is there a mask, a window that ends at the position, or a causal argument that is not False?"""
+    flash = _name(call.func) != "scaled_dot_product_attention"
+    placed = [argument.value for argument in call.args if argument.keyword is None]
+    masks = [named[name] for name in MASKS if name in named]
+    causal = [named[name] for name in CAUSAL if name in named]
+    if flash:
+        causal += placed[FLASH_CAUSAL : FLASH_CAUSAL + 1]
+        window = named.get("window_size")
+        ends = window.items[-1] if isinstance(window, ir.Sequence) and window.items else window
+        if ends is not None and not (isinstance(ends, ir.Unary) or (isinstance(ends, ir.Const) and ends.value != 0)):
+            return True
+    else:
+        masks += placed[MASK_POSITION : MASK_POSITION + 1]
+        causal += placed[SDPA_CAUSAL : SDPA_CAUSAL + 1]
+    return any(not _is(mask, None) for mask in masks) or any(not _is(value, False) for value in causal)
 
 
 def _sources(function: ir.Function, call: ir.Call) -> set[str | None]:
     """The arguments of the function whose projections queries, keys and values are views of; ``None`` for anything else."""
+    assigned = [part for part in ir.nodes(function.body) if isinstance(part, ir.Assign) and part.line < call.line]
     values = {
         target.id: node.value
-        for node in ir.nodes(function.body)
-        if isinstance(node, ir.Assign) and node.value is not None and node.line < call.line
+        for node in sorted(assigned, key=lambda node: node.line)
+        if node.value is not None
         for target in _targets(node)
     }
     inputs = {param.name for param in function.params[1:]}
@@ -176,5 +186,5 @@ def _name(func: ir.Expr) -> str:
     return func.id if isinstance(func, ir.Name) else func.attr if isinstance(func, ir.Attribute) else ""
 
 
-def _is(value: ir.Expr | None, wanted: bool) -> bool:
+def _is(value: ir.Expr | None, wanted: bool | None) -> bool:
     return isinstance(value, ir.Const) and value.value is wanted

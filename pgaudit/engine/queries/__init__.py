@@ -25,7 +25,6 @@ from pgaudit.engine.queries.order import (
 )
 from pgaudit.engine.queries.reports import (
     Reported,
-    predicts_next,
     prints,
     reported,
     says_something,
@@ -57,7 +56,6 @@ __all__ = [
     "order_of",
     "paid_for",
     "pair_lookups",
-    "predicts_next",
     "prints",
     "reported",
     "rescored",

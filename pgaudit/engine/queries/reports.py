@@ -8,8 +8,7 @@ from operator import or_
 from typing import NamedTuple
 
 from pgaudit.engine.events import ReportEvent, ScoreEvent
-from pgaudit.engine.labels import Activation, Score, Token
-from pgaudit.engine.linear import distance
+from pgaudit.engine.labels import Score, Token
 from pgaudit.engine.walk import Walk
 
 METRIC_WORDS = (("bpb", "bits_per_byte", "bits per byte"), ("loss",))
@@ -102,14 +101,3 @@ def scored_origins(walk: Walk, report: ReportEvent) -> set[str]:
     """Where the targets of the reported scores come from."""
     scores = scores_of(walk, report.labels)
     return {token.origin for score in scores for token in walk.labels.of(score.targets, Token)}
-
-
-def predicts_next(walk: Walk, report: ReportEvent) -> bool:
-    """Does a reported score pair what the network computed from tokens with the tokens one place later?"""
-    return any(
-        distance(seen.start, target.start) == 1
-        for score in scores_of(walk, report.labels)
-        if evaluates(walk, score)
-        for seen in walk.labels.of(score.state, Activation)
-        for target in walk.labels.of(score.targets, Token)
-    )
