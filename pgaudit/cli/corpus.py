@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pgaudit.cli.common import OutputFile, writing
-from pgaudit.errors import CorpusError, NothingToAudit, PgauditError
+from pgaudit.errors import CorpusError, ExitCode, NothingToAudit, PgauditError
 
 if TYPE_CHECKING:
     from pgaudit.collect.clone import GitClone
@@ -30,34 +29,32 @@ def corpus(
     from rich.progress import track
 
     from pgaudit.collect.clone import GitClone
+    from pgaudit.output.escape import plain
 
     rows = list(_rulings(rulings))
     with GitClone(repo) as clone, writing(output) as stream:
-        entries = 0
+        found = 0
         for row in track(rows, "indexing", console=Console(stderr=True)):
-            for entry in _entries(clone, row):
-                stream.write(entry.line())
-                entries += 1
-    if not entries:
+            entries = list(_entries(clone, row))
+            stream.writelines(entry.line() for entry in entries)
+            found += len(entries)
+            if not entries:
+                typer.echo(plain(f"left out: #{row['pr']} {row['folder']}: no script of it can be read"), err=True)
+    if not found:
         raise NothingToAudit(f"{rulings}: none of the {len(rows)} ruled submissions is in {repo}")
+    raise typer.Exit(ExitCode.CLEAN if found == len(rows) else ExitCode.INCOMPLETE)
 
 
 def _rulings(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a file of rulings. Raises ``CorpusError`` with file and line."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{path}: cannot read: {error}") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise CorpusError(f"{path}:{number}: not JSON: {error}") from error
-        wanted = {"pr": int, "folder": str, "verdict": str}
-        if not isinstance(row, dict) or any(type(row.get(key)) is not kind for key, kind in wanted.items()):
-            raise CorpusError(f"{path}:{number}: needs pr (a whole number), folder and verdict (strings)")
+    from pgaudit.evidence.corpus import json_lines
+
+    wanted = {"pr": int, "folder": str, "verdict": str}
+    for where, row in json_lines(path):
+        if any(type(row.get(key)) is not kind for key, kind in wanted.items()):
+            raise CorpusError(f"{where}: needs pr (a whole number), folder and verdict (strings)")
+        if not isinstance(row.get("mechanisms", []), list) or not isinstance(row.get("source", ""), str):
+            raise CorpusError(f"{where}: mechanisms is a list and source a string, where they are given")
         yield row
 
 

@@ -33,13 +33,11 @@ def fix(
         raise TargetError("a clone is only read", hint="drop --write, or name a folder on disk")
     collected = submissions(target, repo, pr, rev, base)
     edition = policy.load().edition_at(collected.origin.date)
-    found = [
-        (submission, repaired)
-        for submission in collected.submissions
-        for evidence in [Evidence(submission, edition)]
-        for repair in (submission_json.repair, readme.repair)
-        if (repaired := repair(evidence))
+    both = [(each, Evidence(each, edition)) for each in collected.submissions]
+    repairs = [
+        (each, repair(evidence)) for each, evidence in both for repair in (submission_json.repair, readme.repair)
     ]
+    found = [(submission, repaired) for submission, repaired in repairs if repaired]
     if not found:
         raise NothingToAudit(f"{collected.origin.source}: no submission.json and no README.md to repair")
     for submission, repaired in found:

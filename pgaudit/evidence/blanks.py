@@ -10,9 +10,11 @@ from pgaudit.evidence.logs import Log
 from pgaudit.evidence.readme import Row
 from pgaudit.finding import Location
 
-_SEED = re.compile(r"\d{1,10}")
+_SEED = re.compile(r"(?:seed\W*)?(\d{1,10})", re.IGNORECASE)
 _SAYS = re.compile(r"[A-Za-z0-9]")
-_SIZE = re.compile(r"artifact|bytes|size", re.IGNORECASE)
+_SIZE = re.compile(
+    r"\W*(?:artifact|total|submission)\W*(?:size|bytes)?\W*(?:\(?bytes\)?)?\W*|bytes_total", re.IGNORECASE
+)
 _STEM = 5
 """Letters in which two words for one stage agree: pre-quant, pre-quantization."""
 
@@ -36,21 +38,23 @@ def blanks(rows: Iterable[Row], logs: Iterable[Log]) -> Iterator[Blank]:
     logs = tuple(logs)
     for row in rows:
         own = [log for log in logs if seed_of(row) in {str(seed.value) for seed in log.seeds}]
-        for column, (head, cell) in enumerate(zip(row.head, row.cells, strict=False)):
+        if len(row.head) != len(row.cells) or any(mark in row.location.text for mark in ("\\|", "`")):
+            continue  # a bar inside a cell moves the columns
+        for column, (head, cell) in enumerate(zip(row.head, row.cells, strict=True)):
             found = _value(head, own[-1]) if own and head and not _SAYS.search(cell) else None
             if found:
                 yield Blank(row, column, *found)
 
 
 def seed_of(row: Row) -> str:
-    """The first number in the row's first cell, as text; empty without one."""
-    match = _SEED.search(row.cells[0])
-    return match[0] if match else ""
+    """The number that is the row's first cell, as text; empty where anything else stands there."""
+    match = _SEED.fullmatch(row.cells[0].strip("*` "))
+    return match[1] if match else ""
 
 
 def _value(head: str, log: Log) -> tuple[str, Location] | None:
     """What the log has for a column, with its place."""
-    if _SIZE.search(head) and log.totals:
+    if _SIZE.fullmatch(head) and log.totals:
         total = log.totals[-1]
         return f"{total.bytes:,} bytes", total.location
     if "bpb" not in head.lower():

@@ -181,14 +181,20 @@ class Claims:
         return tuple(dict.fromkeys(claim.seed for claim in self.stated if claim.seed is not None))
 
     def fractions(self) -> Iterator[float]:
-        """Every number with a fraction that stands anywhere in the document, inside sentences too."""
+        """Every number with a fraction that stands anywhere in the document."""
+        yield from (part for part in self._leaves() if isinstance(part, float))
+
+    def fractions_in_words(self) -> Iterator[float]:
+        """The same inside its sentences."""
+        for part in self._leaves():
+            if isinstance(part, str):
+                yield from map(float, _FRACTION.findall(part))
+
+    def _leaves(self) -> Iterator[object]:
         pending = [self.document]
         while pending:
             part = pending.pop()
-            if isinstance(part, float):
-                yield part
-            elif isinstance(part, str):
-                yield from map(float, _FRACTION.findall(part))
+            yield part
             pending.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
 
     def at(self, key: str = "") -> Location:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from math import log
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pgaudit.errors import CorpusError
 from pgaudit.evidence.functions import Known
@@ -73,7 +73,7 @@ class Corpus:
         whole = sum(weights.values())
         best: Kinship | None = None
         for entry in self.entries:
-            if (entry.pr, entry.folder) == (pr, folder):
+            if entry.folder == folder and pr in (None, entry.pr):
                 continue
             shared = sorted(entry.functions & weights.keys(), key=lambda mark: (-weights[mark], mark))
             share = sum(weights[mark] for mark in shared) / whole if whole else 0.0
@@ -87,20 +87,28 @@ class Corpus:
 
 def load(path: Path) -> Corpus:
     """Read a corpus. Raises ``CorpusError`` with file and line."""
+    return Corpus.of(_entry(where, row) for where, row in json_lines(path))
+
+
+def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a file of JSON lines, each with ``FILE:LINE``. Raises ``CorpusError``."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CorpusError(f"{path}: cannot read: {error}") from error
-    return Corpus.of(_entry(f"{path}:{number}", line) for number, line in enumerate(lines, 1) if line.strip())
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise CorpusError(f"{path}:{number}: not JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise CorpusError(f"{path}:{number}: must be an object")
+        yield f"{path}:{number}", row
 
 
-def _entry(where: str, line: str) -> Ruled:
-    try:
-        entry = json.loads(line)
-    except ValueError as error:
-        raise CorpusError(f"{where}: not JSON: {error}") from error
-    if not isinstance(entry, dict):
-        raise CorpusError(f"{where}: must be an object")
+def _entry(where: str, entry: dict[str, Any]) -> Ruled:
     for key, kind in KEYS.items():
         if type(entry.get(key)) is not kind:
             raise CorpusError(

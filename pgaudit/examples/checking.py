@@ -135,7 +135,7 @@ def _corpus(section: Section) -> Corpus | None:
     if before is None or section.ruled is None:
         return None
     functions = Evidence(_submission(before, folder_of(before)), _policy().edition_at(None)).functions
-    return Corpus.of([Ruled(RULED_BEFORE, FOLDER, section.ruled[0], (), before.place, frozenset(functions))])
+    return Corpus.of([Ruled(RULED_BEFORE, f"{FOLDER}Before", section.ruled[0], (), before.place, frozenset(functions))])
 
 
 def _file(block: Block) -> File:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from pgaudit.errors import TargetError
 from pgaudit.evidence.blanks import blanks, seed_of
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.fix.repair import Change, Repair
 
 
 def repair(evidence: Evidence) -> Repair | None:
-    """The README with its blank cells filled; ``None`` without one. Raises ``TargetError`` where it is not UTF-8."""
+    """The README with its blank cells filled; ``None`` without one, and for one that is not UTF-8."""
     readme = evidence.readme
     if readme is None:
         return None
     try:
         text = evidence.submission.files[readme.path].data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise TargetError(f"{readme.path} is not UTF-8: {error}", hint="save it as UTF-8 first") from error
+    except UnicodeDecodeError:
+        return None  # its bytes could not be kept; submission.json can be repaired all the same
     lines = text.split("\n")
     changes = []
     for blank in blanks(readme.rows, evidence.logs):

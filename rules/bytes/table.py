@@ -102,7 +102,7 @@ def _table(run: Run, count: Count, shown: Bytes) -> Finding:
         f"the token '{worst.piece}' counts {worst.counted:g} bytes and stands for {worst.official}: {worst.cause}",
         run.at(place),
         steps=(*steps, *_printed(run)),
-        confidence=_confidence(run, worst, shown),
+        confidence=_confidence(run, worst, shown, certain=count.certain),
         facts={
             "counted": {excess.piece: excess.counted for excess in count.excesses},
             "official": {excess.piece: excess.official for excess in count.excesses},
@@ -110,12 +110,12 @@ def _table(run: Run, count: Count, shown: Bytes) -> Finding:
     )
 
 
-def _confidence(run: Run, worst: Excess, shown: Bytes) -> Confidence:
+def _confidence(run: Run, worst: Excess, shown: Bytes, *, certain: bool) -> Confidence:
     """Surest with a log that shows the same; some vocabularies have no byte tokens, and uploading can change a marker."""
     if shown is Bytes.TOO_MANY:
         return Confidence.HIGH
-    if worst.cause is Cause.MARKER:
-        return Confidence.LOW
+    if worst.cause is Cause.MARKER or not certain:
+        return Confidence.LOW  # for a person to decide
     return Confidence.HIGH if run.matched and worst.cause is Cause.TWICE else Confidence.MEDIUM
 
 

@@ -53,6 +53,8 @@ RULE = Rule.declare(
 EXPORTED = re.compile(r"round[_ ]?trip|\bint\d|_int\d|(?<!pre)(?<!pre[-_ ])quant", re.IGNORECASE)
 """Stages that name a model which was quantised before its size was printed."""
 _FOUR_DIGITS = re.compile(r"(?<![\w.])\d\.\d{4,12}(?!\.?\w)")
+_OF_THE_EXPORT = re.compile(r"round|quant|int\d|export|\bbpb\b|artifact|\|", re.IGNORECASE)
+"""Words of a line that may be about the exported model, or a row of a table."""
 _BEFORE = re.compile(r"pre[-_ ]?quant", re.IGNORECASE)
 LEAST_LOSS = 0.001
 """Bits per byte that export costs at least, to be told from rounding and from another seed."""
@@ -130,9 +132,10 @@ def _value(metric: Metric) -> float:
 
 def _is_disclosed(evidence: Evidence, claims: Claims, after: list[Metric]) -> bool:
     """Does submission.json or the README state a score of the exported model, be it inside a sentence?"""
-    stated = set(claims.fractions())
+    stated = {*claims.fractions(), *claims.fractions_in_words()}
     for _, line in evidence.readme.prose if evidence.readme else ():
-        stated |= {float(text) for text in _FOUR_DIGITS.findall(line)}
+        if _OF_THE_EXPORT.search(line):
+            stated |= {float(text) for text in _FOUR_DIGITS.findall(line)}
     return any(prints(metric, [value], 2 * 10.0**-4) for metric in after for value in stated)
 
 

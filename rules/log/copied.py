@@ -8,8 +8,8 @@ The log shows somebody else's run. What the submission claims for itself has no 
 
 ## How it decides
 A hash of all printed training losses against those of the accepted records (`accepted.json` beside this rule). Two runs of one script
-with one seed differ from the first hundred steps on. The log has to show a claimed score; the record's own folder is left alone, and so is one with an earlier date
-than the accepted one: support packages ship the logs that they build on.
+with one seed differ from the first hundred steps on. The log has to show a claimed score; the record's own folder is left alone. Where the
+accepted folder bears the later date it is a fact: support packages ship the logs that they build on, and a date is easily chosen.
 
 ## Known limits
 Records that the list lacks: it is made from a clone, and covers what was accepted when it was made. Copies of logs that were never
@@ -28,7 +28,7 @@ from pathlib import Path
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.lineage import accepted, fingerprint
 from pgaudit.evidence.support import prints
-from pgaudit.finding import Finding, Location
+from pgaudit.finding import Finding, Location, Severity
 from pgaudit.rule import Rule, Ruling, Strength
 
 RULE = Rule.declare(
@@ -55,10 +55,11 @@ def check(evidence: Evidence) -> Iterator[Finding]:
         shown = any(prints(metric, evidence.claimed_scores) for metric in log.metrics)
         mark = fingerprint(log) if shown else None
         folder = known.get(mark or "")
-        if folder and folder != own and not _is_later(folder, own):
+        if folder and folder != own:
             yield RULE.finding(
                 f"the training losses are those of a log of {folder}",
                 Location(log.path, log.train_steps[0].line, text=f"step {log.train_steps[0].step}"),
+                severity=Severity.NOTE if _is_later(folder, own) else Severity.ERROR,
                 facts={"fingerprint": mark, "accepted_folder": folder, "losses": len(log.train_steps)},
             )
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
 
@@ -71,12 +72,13 @@ def test_a_rare_function_tells_more_than_one_that_everybody_has() -> None:
 
 def test_a_submission_is_not_its_own_ancestor() -> None:
     assert Corpus.of([ruled(1, "a")]).nearest(known(a=100), 1, FOLDER) is None
-    assert Corpus.of([ruled(1, "a")]).nearest(known(b=100), None, FOLDER) is None
+    assert Corpus.of([ruled(1, "a")]).nearest(known(a=100), None, FOLDER) is None
+    assert Corpus.of([ruled(1, "a")]).nearest(known(b=100), None, "records/mine") is None
     assert Corpus.of([ruled(1, "a")]).nearest({}, None, FOLDER) is None
 
 
 def test_a_corpus_survives_its_file(tmp_path: Path) -> None:
-    entries = [ruled(1, "a", "b"), ruled(4, "c")]
+    entries = [ruled(1, "a", "b"), replace(ruled(4, "c"), folder="records/a\u2028b")]
     (tmp_path / "corpus").write_text("".join(entry.line() for entry in entries))
     assert load(tmp_path / "corpus") == Corpus.of(entries)
 
@@ -96,7 +98,11 @@ def test_a_fork_is_named_in_scan_and_sweep(clone: Path, tmp_path: Path) -> None:
     rows = [{"pr": pr, "folder": FOLDER, "verdict": "illegal", "mechanisms": ["slot"]} for pr in (2, 4, 7)]
     rulings.write_text("".join(json.dumps(row) + "\n" for row in rows))
     made = run_pgaudit("corpus", "--repo", clone, "--rulings", rulings, "--output", corpus)
-    assert made.status == 0
+    assert made.status == 4  # one has no such folder, one is not in the clone
+    assert [line.split(":")[1] for line in made.err.splitlines() if line.startswith("left out")] == [
+        f" #4 {FOLDER}",
+        f" #7 {FOLDER}",
+    ]
     assert [entry.pr for entry in load(corpus).entries] == [2]
 
     scanned = run_pgaudit("scan", "--repo", clone, "--pr", "1", "--corpus", corpus, "--format", "json")
@@ -115,6 +121,13 @@ def test_rulings_that_cannot_be_read(clone: Path, tmp_path: Path) -> None:
     for text, status, words in (
         ('{"pr": "1"}\n', 2, "rulings:1: needs pr"),
         ("\nnot json\n", 2, "rulings:2: not JSON"),
+        ("[" * 100_000 + "\n", 2, "rulings:1: not JSON"),
+        ('{"pr": 1, "folder": "x", "verdict": "illegal", "mechanisms": null}\n', 2, "rulings:1: mechanisms"),
+        (
+            '{"pr": 1, "folder": "x", "verdict": "illegal", "source": 7}\n',
+            2,
+            "rulings:1: mechanisms is a list and source",
+        ),
         ('{"pr": 99, "folder": "x", "verdict": "illegal"}\n', 3, "none of the 1 ruled submissions"),
     ):
         rulings.write_text(text)

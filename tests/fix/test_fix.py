@@ -227,8 +227,26 @@ def test_blank_cells_of_the_readme_are_filled_from_the_log_of_their_seed(clean_f
     assert run_pgaudit("fix", clean_folder).status == 0
 
 
-def test_a_readme_of_another_encoding_is_refused(clean_folder: Path) -> None:
-    (clean_folder / "README.md").write_bytes(TABLE.encode("latin-1", "replace") + b"\xe9")
-    done = run_pgaudit("fix", clean_folder)
-    assert done.status == 2
-    assert "README.md is not UTF-8" in done.err
+def test_a_readme_of_another_encoding_is_left_alone(clean_folder: Path) -> None:
+    readme = clean_folder / "README.md"
+    readme.write_bytes(TABLE.encode("latin-1", "replace") + b"\xe9")
+    before = readme.read_bytes()
+    change(clean_folder, bytes_code=...)
+    done = run_pgaudit("fix", clean_folder, "--write")
+    assert (done.status, '"bytes_code"' in done.err) == (0, True)
+    assert readme.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "| seed | size limit | model size | vocab size |\n|---|---|---|---|\n| 42 | - | - | - |\n",
+        "| run | artifact |\n|---|---|\n| mean of 42 | - |\n| 42 baseline of PR 7 | - |\n",
+        "| run | artifact |\n|---|---|\n| 42 \\| a | - |\n",
+        "| seed | artifact | note |\n|---|---|---|\n| 42 | - |\n",
+    ],
+    ids=["other sizes", "other rows", "a bar in a cell", "a short row"],
+)
+def test_cells_that_may_mean_something_else_are_left_alone(table: str, clean_folder: Path) -> None:
+    (clean_folder / "README.md").write_text(f"# A table\n\n{table}")
+    assert run_pgaudit("fix", clean_folder).status == 0

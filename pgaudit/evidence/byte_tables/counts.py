@@ -67,6 +67,8 @@ class Count:
     """Where the table of byte counts is read."""
     excesses: tuple[Excess, ...]
     """Sampled tokens that count too much; empty for a right count, and for one that is too small."""
+    certain: bool = True
+    """No byte side file may have been read in place of the table."""
 
 
 def wrong_count(run: Run) -> Count | None:
@@ -117,7 +119,7 @@ def counts(
             seen = _executed(modules, near, seen.targets)
     except (Undecided, RecursionError):
         return ()
-    return tuple(Count(counted.spots, _excesses(counted)) for counted in seen.counted)
+    return tuple(Count(counted.spots, _excesses(counted), counted.certain) for counted in seen.counted)
 
 
 def bytes_per_token(modules: Mapping[str, ir.Module], report: Spot, near: Iterable[Spot]) -> float | None:

@@ -194,9 +194,9 @@ def _summed(state: State, arguments: Arguments, _options: Options) -> Any:
     return value.total() if isinstance(value, Lanes) else state.opaque("sum", value)
 
 
-def _laid_out(state: State, arguments: Arguments, _options: Options) -> Any:
+def _laid_out(state: State, arguments: Arguments, options: Options) -> Any:
     """``pad``, ``stack``, ``cat``: counts stay the counts that they are."""
-    if arguments and isinstance(arguments[0], Lanes):
+    if arguments and isinstance(arguments[0], Lanes) and "value" not in options:
         return arguments[0]
     for value in arguments:
         state.use(value)

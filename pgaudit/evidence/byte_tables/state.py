@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pgaudit.engine.events import Spot
@@ -93,7 +94,7 @@ class State:
             return other if one is None else one
         for side, unknown in ((one, other), (other, one)):
             if isinstance(side, Lanes) and side.table is not None and isinstance(unknown, Opaque):
-                return side  # counts by the table, or else from a byte side file
+                return replace(side, certain=False)  # by the table, or else from a byte side file
         if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
             return tuple(self.join(*pair) for pair in zip(one, other, strict=True))
         if type(one) is type(other) and isinstance(one, Opaque | External | str | int | float | bytes) and one == other:

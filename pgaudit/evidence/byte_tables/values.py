@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pgaudit.engine.events import Spot
@@ -60,10 +60,12 @@ class Lanes:
     """The lookups in that table."""
     summed: bool = False
     """It was added up over positions: a count, and not a property of each token."""
+    certain: bool = True
+    """No other source may stand in for the table: a byte side file, say."""
 
     def total(self) -> Lanes:
         """The sum over all positions; each sampled token stays apart."""
-        return Lanes(self.values, self.table, self.spots, True)
+        return replace(self, summed=True)
 
     def map(self, function: Callable[..., Any], *others: Any) -> Lanes:
         """Lane by lane; the byte counts of the first operand that has any."""
@@ -72,7 +74,8 @@ class Lanes:
         table = next((side.table for side in sides if side.table), None)
         spots = frozenset().union(*(side.spots for side in sides))
         values = tuple(function(*row) for row in zip(self.values, *columns, strict=True))
-        return Lanes(values, table, spots, any(side.summed for side in sides))
+        certain = all(side.certain for side in sides)
+        return Lanes(values, table, spots, any(side.summed for side in sides), certain)
 
 
 @dataclass(slots=True, eq=False)
