@@ -1,0 +1,41 @@
+"""No sandbox: only on the user's own risk, who has to ask for it by an ugly name. Limits hold, nothing else does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgaudit.sandbox.box import WORK, Box, limited
+
+WARNING = "none: the submission ran with this user's rights, the network and every file"
+
+
+@dataclass(frozen=True)
+class Bare:
+    """Runs a program as it is. Paths inside the sandbox are those of this machine."""
+
+    @property
+    def name(self) -> str:
+        return WARNING
+
+    @property
+    def encloses(self) -> bool:
+        return False
+
+    def prepare(self, box: Box) -> None:
+        """Put what the program is to read where it looks for it: below its own folder."""
+        for mount in box.readable:
+            if not mount.target.startswith(f"{WORK}/"):
+                continue
+            link = box.folder / mount.target.removeprefix(f"{WORK}/")
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(mount.source)
+
+    def command(self, box: Box) -> list[str]:
+        """The command under its limits, with the paths of the sandbox replaced by those of this machine."""
+        own = {
+            name: value.replace(WORK, str(box.folder)).replace("/tmp", str(box.temporary))  # noqa: S108
+            if value.startswith((WORK, "/tmp"))  # noqa: S108
+            else value
+            for name, value in box.environment.items()
+        }
+        return limited(Box(box.command, box.folder, box.temporary, own, box.readable, box.limits, box.devices))
