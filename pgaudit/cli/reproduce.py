@@ -148,7 +148,7 @@ def reproduce(
     from pgaudit.reproduce.report import report_of
 
     with writing(output) as stream:
-        stream.write(render(run, report_of(run, collected, chosen, scan=not bundled), style))
+        stream.write(render(run, report_of(run, collected, chosen, scan=tiny or not bundled), style))
     raise typer.Exit({"holds": ExitCode.CLEAN, "fails": ExitCode.FINDINGS}.get(run.result.value, ExitCode.INCOMPLETE))
 
 

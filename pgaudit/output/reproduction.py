@@ -75,7 +75,7 @@ def _terminal(run: Reproduction, report: Report) -> Iterator[str]:
     yield f"{show(run.plan.folder)}  {run.result.value}"
     yield f"  {headline(run)}"
     bundled = f" · bundled reference trainer {run.bundled}" if run.bundled else ""
-    yield f"  level {folder.level.value} · verdict {folder.verdict.value} · {show(run.plan.hardware.name)}{bundled}"
+    yield f"  level {folder.level.value} · verdict {_verdict(report)} · {show(run.plan.hardware.name)}{bundled}"
     yield f"  sandbox {show(run.sandbox)}"
     for check in run.checks:
         yield ""
@@ -106,7 +106,7 @@ def _markdown(run: Reproduction, report: Report) -> Iterator[str]:
     yield ""
     yield f"{show(headline(run))[:1].upper()}{show(headline(run))[1:]}."
     yield ""
-    yield f"{show(run.plan.hardware.name)} · level {folder.level.value} · verdict {folder.verdict.value} · sandbox: {show(run.sandbox)}"
+    yield f"{show(run.plan.hardware.name)} · level {folder.level.value} · verdict {_verdict(report)} · sandbox: {show(run.sandbox)}"
     yield ""
     if not run.enclosed:
         yield NO_SANDBOX
@@ -125,6 +125,12 @@ def _markdown(run: Reproduction, report: Report) -> Iterator[str]:
         yield f"- {show(remark)}"
     yield ""
     yield f"<sub>Times by pgaudit's own clock, sizes weighed by pgaudit, scores as printed by the run. pgaudit {report.version}, policy edition {report.edition}, plan {run.plan.digest}</sub>"
+
+
+def _verdict(report: Report) -> str:
+    """The verdict of reading and re-run together, and what decides it."""
+    folder = report.submissions[0]
+    return f"{folder.verdict.value} ({', '.join(folder.mechanisms)})" if folder.mechanisms else folder.verdict.value
 
 
 def _because(check: Check) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean
 
@@ -73,7 +73,6 @@ class Reproduction:
     """Why later seeds were not run."""
     bundled: str = ""
     """The preset of the bundled reference trainer, if that is what was run."""
-    skipped: tuple[int, ...] = field(default=())
 
     @property
     def result(self) -> Result:

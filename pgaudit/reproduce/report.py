@@ -44,10 +44,11 @@ def _scanned(collected: Collected, edition: Edition) -> Report:
 
 
 def _bundled(collected: Collected, edition: Edition) -> Report:
-    """The bundled trainer is pgaudit's own: the rules are tested on it, it is not audited each time."""
+    """The full-size bundled trainer comes without logs and claims; the rules are tested on it, it is not audited here."""
     from pgaudit import rulebook
 
-    folder = FolderReport(None, collected.submissions[0].folder, Verdict.CLEAN, (), Level.CLAIMED, ())
+    gaps = (Gap("scan", "the bundled trainer is not audited before it has logs and claims"),)
+    folder = FolderReport(None, collected.submissions[0].folder, Verdict.INCOMPLETE, (), Level.CLAIMED, (), gaps)
     digest = rulebook.load().digest
     return Report(pgaudit.__version__, digest, edition.since.isoformat(), collected.origin, (folder,), {})
 

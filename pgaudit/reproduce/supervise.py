@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
-from pgaudit.reproduce import processes
+from pgaudit.sandbox import processes
 from pgaudit.reproduce.stages import Stage, Stages
 
 TICK = 0.25
@@ -162,7 +162,7 @@ class _Run:
             while True:
                 if not is_open:
                     time.sleep(TICK)
-                elif selector.select(TICK) and not self._read():
+                elif selector.select(TICK) and self._read() is False:
                     selector.unregister(self.pipe)
                     is_open = False
                 if self.child.poll() is not None:
@@ -204,12 +204,12 @@ class _Run:
             left,
         )
 
-    def _read(self) -> bool:
-        """Take what the pipe holds; whether there may be more to come."""
+    def _read(self) -> bool | None:
+        """Take what the pipe holds: ``None`` if it holds nothing now, ``False`` if it is closed."""
         try:
             data = os.read(self.pipe, CHUNK)
         except BlockingIOError:
-            return False
+            return None
         if not data:
             return False
         self.heard = time.monotonic()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pgaudit.sandbox.box import WORK, Box, limited
+from pgaudit.sandbox import processes
+from pgaudit.sandbox.box import TEMPORARY, WORK, Box, limited
 
 WARNING = "none: the submission ran with this user's rights, the network and every file"
 
@@ -31,11 +32,16 @@ class Bare:
             link.symlink_to(mount.source)
 
     def command(self, box: Box) -> list[str]:
-        """The command under its limits, with the paths of the sandbox replaced by those of this machine."""
-        own = {
-            name: value.replace(WORK, str(box.folder)).replace("/tmp", str(box.temporary))  # noqa: S108
-            if value.startswith((WORK, "/tmp"))  # noqa: S108
-            else value
-            for name, value in box.environment.items()
-        }
-        return limited(Box(box.command, box.folder, box.temporary, own, box.readable, box.limits, box.devices))
+        """The command under its limits, in its folder, with the paths of the sandbox replaced by those of this machine."""
+        own = {name: _here(value, box) for name, value in box.environment.items()}
+        # The kernel counts all of the user's processes, those of before too.
+        most = box.limits.processes + processes.count()
+        bounded = replace(box, environment=own, limits=replace(box.limits, processes=most))
+        return ["env", f"--chdir={box.folder}", *limited(bounded)]
+
+
+def _here(value: str, box: Box) -> str:
+    for inside, folder in ((WORK, box.folder), (TEMPORARY, box.temporary)):
+        if value == inside or value.startswith(f"{inside}/"):
+            return f"{folder}{value.removeprefix(inside)}"
+    return value

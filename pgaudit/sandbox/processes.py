@@ -87,6 +87,11 @@ def children() -> frozenset[int]:
     return frozenset(process.pid for process in _all() if process.parent == os.getpid())
 
 
+def count() -> int:
+    """Processes and threads on this machine, as far as they are seen from here."""
+    return sum(process.threads for process in _all())
+
+
 def _signal(process: Process, number: signal.Signals) -> None:
     """Signal the process that was seen, not one that got its number since."""
     try:
