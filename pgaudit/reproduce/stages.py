@@ -102,5 +102,5 @@ class Stages:
         return bool(steps and scores and steps[-1].step >= steps[-1].total and scores[-1].step == steps[-1].total)
 
     def _end_training(self, now: float) -> None:
-        if self.trained is None:
+        if self.trained is None and self.first_step is not None:
             self.trained, self.stage = now, Stage.EVALUATING

@@ -15,8 +15,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
-from pgaudit.sandbox import processes
 from pgaudit.reproduce.stages import Stage, Stages
+from pgaudit.sandbox import processes
 
 TICK = 0.25
 """Seconds between two looks at the clock while nothing is printed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
@@ -20,7 +20,7 @@ Rerun = Callable[..., Done]
 
 
 @pytest.fixture
-def rerun(sandbox: Backend, tmp_path: Path) -> Iterator[Rerun]:
+def rerun(sandbox: Backend, tmp_path: Path) -> Rerun:
     """Write a submission and re-run it. Whatever it does, it leaves no process, and no file but below the runs."""
     runs, bystander = tmp_path / "runs", tmp_path / "bystander"
     bystander.mkdir()
@@ -36,7 +36,7 @@ def rerun(sandbox: Backend, tmp_path: Path) -> Iterator[Rerun]:
         assert {path.name for path in tmp_path.iterdir()} == {"submission", "runs", "bystander"}
         return done
 
-    yield run
+    return run
 
 
 def test_an_honest_submission_holds(rerun: Rerun) -> None:
@@ -95,7 +95,9 @@ def test_a_late_stop_is_ended_and_fails(rerun: Rerun) -> None:
 
 
 def test_an_evaluation_without_end_is_ended(rerun: Rerun) -> None:
-    done = rerun("--eval-limit", "0.5", trained='print("Serialized model int8+zlib: 9 bytes", flush=True); time.sleep(600)')
+    done = rerun(
+        "--eval-limit", "0.5", trained='print("Serialized model int8+zlib: 9 bytes", flush=True); time.sleep(600)'
+    )
     assert done.status == 10
     assert done.statuses["evaluation time"] == "fails"
 
@@ -116,7 +118,9 @@ def test_a_death_by_signal_is_explained(rerun: Rerun) -> None:
 
 
 def test_a_hang_that_ignores_being_asked_is_ended(rerun: Rerun) -> None:
-    done = rerun("--silence-limit", "1", step="import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(900)")
+    done = rerun(
+        "--silence-limit", "1", step="import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(900)"
+    )
     assert done.status == 4
     assert done.run["seeds"][0]["ending"] == "hang"
     assert "no output for 1 s" in done.run["seeds"][0]["explanation"]
@@ -156,7 +160,14 @@ def test_names_are_not_resolved(rerun: Rerun) -> None:
 
 
 def test_writing_elsewhere_writes_nothing(rerun: Rerun, tmp_path: Path) -> None:
-    places = [tmp_path / "submission/train_gpt.py", tmp_path / "bystander/x", tmp_path / "y", "/usr/z", "/etc/z", "/opt/z"]
+    places = [
+        tmp_path / "submission/train_gpt.py",
+        tmp_path / "bystander/x",
+        tmp_path / "y",
+        "/usr/z",
+        "/etc/z",
+        "/opt/z",
+    ]
     code = (
         f"for place in {[str(place) for place in places]}:\n"
         "    try:\n        os.makedirs(os.path.dirname(place), exist_ok=True); open(place, 'w').write('x')\n    except OSError as e:\n        print(e)"
@@ -169,7 +180,9 @@ def test_writing_elsewhere_writes_nothing(rerun: Rerun, tmp_path: Path) -> None:
 
 def test_secrets_are_not_seen(rerun: Rerun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_TOKEN", "hunter2")
-    code = f"print(dict(os.environ), os.path.exists({str(tmp_path / 'bystander/secret')!r}), os.path.exists('/root/.ssh'))"
+    code = (
+        f"print(dict(os.environ), os.path.exists({str(tmp_path / 'bystander/secret')!r}), os.path.exists('/root/.ssh'))"
+    )
     done = rerun(begin=code)
     assert "hunter2" not in done.output()
     assert "False False" in done.output()

@@ -85,7 +85,7 @@ def test_without_a_sandbox_it_refuses_and_says_how_to_get_one(monkeypatch: pytes
         find()
     assert "apt-get install bubblewrap" in refused.value.hint
     assert refused.value.exit_code is ExitCode.INCOMPLETE
-    with pytest.raises(SandboxUnavailable, match="docker is not installed.*podman is not installed"):
+    with pytest.raises(SandboxUnavailable, match=r"docker is not installed.*podman is not installed"):
         find("image:1")
 
 

@@ -28,7 +28,9 @@ def box(tmp_path: Path) -> Box:
 
 def run(sandbox: Backend, box: Box, script: str, **changes: object) -> subprocess.CompletedProcess[str]:
     """Run a shell script in the box."""
-    whole = Box((*SHELL, script), **{**{name: getattr(box, name) for name in ("folder", "temporary", "environment")}, **changes})  # type: ignore[arg-type]
+    whole = Box(
+        (*SHELL, script), **{**{name: getattr(box, name) for name in ("folder", "temporary", "environment")}, **changes}
+    )
     sandbox.prepare(whole)
     return subprocess.run(sandbox.command(whole), capture_output=True, text=True, check=False, timeout=60)
 
@@ -36,7 +38,17 @@ def run(sandbox: Backend, box: Box, script: str, **changes: object) -> subproces
 def test_only_its_own_folders_can_be_written(sandbox: Backend, box: Box, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
-    places = ["/usr/x", "/etc/x", "/x", "/var/x", "/home/x", "/root/x", "/dev/x", "/proc/sys/kernel/hostname", f"{outside}/x"]
+    places = [
+        "/usr/x",
+        "/etc/x",
+        "/x",
+        "/var/x",
+        "/home/x",
+        "/root/x",
+        "/dev/x",
+        "/proc/sys/kernel/hostname",
+        f"{outside}/x",
+    ]
     tried = "; ".join(f"(echo no > {place}) 2>/dev/null && echo wrote {place}" for place in places)
     done = run(sandbox, box, f"{tried}; echo yes > /work/a; echo yes > /tmp/b; pwd")
     assert "wrote" not in done.stdout.replace("wrote /dev/x", "")  # its own device folder, which goes with it
@@ -52,15 +64,16 @@ def test_what_was_not_made_readable_is_not_there(sandbox: Backend, box: Box, tmp
     shown.write_text("data")
     mounts = (Mount(shown, "/work/data/deep/shown"),)
     done = run(
-        sandbox, box, f"cat {secret}; cat /etc/shadow; ls /root /home; cat data/deep/shown; echo x > data/deep/shown", readable=mounts
+        sandbox,
+        box,
+        f"cat {secret}; cat /etc/shadow; ls /root /home; cat data/deep/shown; echo x > data/deep/shown",
+        readable=mounts,
     )
     assert done.stdout == "data"
     assert shown.read_text() == "data"
 
 
-def test_nothing_of_the_environment_comes_in(
-    sandbox: Backend, box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_of_the_environment_comes_in(sandbox: Backend, box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     done = run(sandbox, box, "env", environment={"PATH": "/usr/bin:/bin", "A": "b c"})
     assert "hunter2" not in done.stdout
@@ -109,5 +122,7 @@ def test_memory_is_bounded(sandbox: Backend, box: Box) -> None:
 
 
 def test_other_processes_are_not_seen(sandbox: Backend, box: Box) -> None:
-    done = run(sandbox, box, f"ls -d /proc/{os.getpid()} /proc/1; grep -c . /proc/1/cmdline; ls -d /proc/[0-9]* | wc -l")
+    done = run(
+        sandbox, box, f"ls -d /proc/{os.getpid()} /proc/1; grep -c . /proc/1/cmdline; ls -d /proc/[0-9]* | wc -l"
+    )
     assert int(done.stdout.split()[-1]) < 10
