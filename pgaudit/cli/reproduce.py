@@ -119,6 +119,7 @@ def reproduce(
     evidence = Evidence(collected.submissions[0], chosen)
     data, tokenizer = data or _variable("DATA_PATH"), tokenizer or _variable("TOKENIZER_PATH")
     machine, remark = hardware.find(0 if tiny else gpus)
+    remarks = [remark, "the claims are those of a first run on this machine, made for this one" if tiny else ""]
     wishes = planning.Wishes(
         numbers,
         _settings(settings or []),
@@ -134,7 +135,7 @@ def reproduce(
     script = evidence.main.body.text if evidence.main else ""
     asked = interpreter.ask(python, evidence.submission, script)
     made = planning.make(
-        evidence, asked, machine, check(data, tokenizer) if data else None, wishes, (remark,) if remark else ()
+        evidence, asked, machine, check(data, tokenizer) if data else None, wishes, tuple(filter(None, remarks))
     )
     if plan:
         with writing(output) as stream:

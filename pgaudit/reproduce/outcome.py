@@ -11,6 +11,7 @@ from statistics import fmean
 from pgaudit.evidence.claims import Claims
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.numbers import byte_count, number
+from pgaudit.level import TOLERANCE
 from pgaudit.policy import Edition
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.result import SeedResult
@@ -121,7 +122,7 @@ def _score(
     if claimed is None:
         return None, check(Status.NOT_STATED, "submission.json states no val_bpb")
     pairs = [_claimed(claims, seed.seed) for seed in scored]
-    paired = all(pair is not None for pair in pairs)
+    paired = all(pair is not None for pair in pairs) and _is_their_mean(claims, claimed)
     if any(seed.val_loss is None or not seed.val_bpb for seed in scored):
         return None, check(
             Status.NOT_MEASURED, "no val_loss is printed beside val_bpb, so the margin in nats cannot be applied"
@@ -146,6 +147,13 @@ def _claimed(claims: Claims | None, seed: int | None) -> float | None:
     claim = claims.get("val_bpb", str(seed) if seed is not None else None) if claims else None
     value = number(claim.value) if claim else None
     return value if value is not None and math.isfinite(value) else None
+
+
+def _is_their_mean(claims: Claims | None, claimed: float) -> bool:
+    """Whether the claimed score is the mean of those claimed for the seeds; else seeds could hold and the score not."""
+    stated = [number(claim.value) for claim in claims.per_seed("val_bpb").values()] if claims else []
+    known = [value for value in stated if value is not None]
+    return bool(known) and abs(fmean(known) - claimed) <= TOLERANCE
 
 
 def _wording(test: Equivalence) -> str:
@@ -242,6 +250,9 @@ def _remarks(evidence: Evidence, seeds: Sequence[SeedResult]) -> Iterator[str]:
             yield f"seed {seed.seed}: the run changed files that were shipped: {', '.join(seed.altered[:5])}"
         if seed.reported_total_bytes is not None and seed.total_bytes not in (None, seed.reported_total_bytes):
             yield f"seed {seed.seed}: the run says {seed.reported_total_bytes:,} B in all, {seed.total_bytes:,} B were weighed"
+        if seed.other_compressed_bytes:
+            more = f"{seed.other_compressed_bytes:,} B in other compressed files"
+            yield f"seed {seed.seed}: the run wrote {more}: variants of the model, or parts of it, which a person must tell"
         if seed.reported_compared - seed.compared > max(LEAST_LIE, PART_OF_LIE * seed.reported_compared):
             yield f"seed {seed.seed}: the run's own clock ran ahead, or its output came late"
     claims = evidence.claims

@@ -43,6 +43,8 @@ class SeedResult:
     code_files: tuple[str, ...]
     model_bytes: int | None
     model_file: str
+    other_compressed_bytes: int
+    """Of other compressed files that the run wrote."""
     altered: tuple[str, ...]
     peak_bytes: int
     peak_processes: int
@@ -108,6 +110,7 @@ def result_of(seed: int, seen: Observed, weighed: Weighed, output: str) -> SeedR
         weighed.code_files,
         weighed.model,
         weighed.model_file,
+        weighed.others,
         weighed.altered,
         seen.peak_bytes,
         seen.peak_processes,

@@ -76,9 +76,9 @@ def run_seed(
         for private in (folder, work, temporary):
             private.chmod(0o755)
         copy_files(evidence.submission, work)
-        before = inventory(work)
         box = _box(plan, seed, work, temporary)
         backend.prepare(box)
+        before = inventory(work)
         seen = supervise(
             backend.command(box),
             {"PATH": os.environ.get("PATH", os.defpath)}

@@ -23,7 +23,7 @@ TICK = 0.25
 SAMPLE = 1.0
 """Seconds between two looks at processes, memory and disk."""
 PATIENCE = 2
-"""Times the training limit from the first step on, with everything that stops the challenge's clock."""
+"""Times a limit, where something may go on that does not count: validation during training, what follows a score."""
 CHUNK = 65_536
 MOST_OUTPUT = 512 * 2**20
 """Bytes of output that are kept; a run that prints more is ended."""
@@ -161,7 +161,8 @@ class _Run:
             is_open = True
             while True:
                 if not is_open:
-                    time.sleep(TICK)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        self.child.wait(TICK)
                 elif selector.select(TICK) and self._read() is False:
                     selector.unregister(self.pipe)
                     is_open = False
@@ -246,7 +247,7 @@ class _Run:
             since = elapsed - (stages.first_step or 0.0)
             if stages.stepping > bounds.training + bounds.grace or since > PATIENCE * bounds.training + bounds.grace:
                 return Ending.TRAINING_TIME
-        if stages.stage is Stage.EVALUATING and elapsed - (stages.trained or 0.0) > bounds.evaluation + bounds.grace:
+        if stages.trained is not None and elapsed - stages.trained > self._evaluation() + bounds.grace:
             return Ending.EVALUATION_TIME
         if elapsed > bounds.total + bounds.grace:
             return Ending.TOTAL_TIME
@@ -256,6 +257,10 @@ class _Run:
             return None
         self.sampled = now
         return self._sample()
+
+    def _evaluation(self) -> float:
+        """Seconds until an evaluation is ended; one that has printed a score may be at something that does not count."""
+        return self.bounds.evaluation * (PATIENCE if self.stages.stage is Stage.SCORED else 1)
 
     def _sample(self) -> Ending | None:
         found = processes.below(self.child.pid)
@@ -284,7 +289,7 @@ class _Run:
             case Ending.TRAINING_TIME:
                 return f"training had not ended after {bounds.training:g} s and a grace of {bounds.grace:g} s"
             case Ending.EVALUATION_TIME:
-                return f"no score within {bounds.evaluation:g} s after training and a grace of {bounds.grace:g} s"
+                return f"evaluation went on beyond {self._evaluation():g} s after training and a grace of {bounds.grace:g} s"
             case Ending.TOTAL_TIME:
                 return f"not finished within {bounds.total:g} s and a grace of {bounds.grace:g} s"
             case Ending.PROCESSES:

@@ -17,9 +17,6 @@ INCOMPRESSIBLE = 0.97
 """A file that fast zlib makes no smaller than this is compressed; raw float32 weights shrink to about 0.92."""
 LEAST = 1024
 """Bytes; smaller files hold no weights."""
-PASSED_OVER = (".py", ".pyc", ".txt", ".log", ".md", ".json", ".sh", ".toml", ".yaml", ".yml", ".csv", ".png", ".cubin")
-CACHES = ("__pycache__", ".cache", "torchinductor", "triton", ".triton", "data")
-"""Folders of compilers, and the mounted data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +29,8 @@ class Weighed:
     model: int | None
     """The largest compressed file that the run wrote; ``None`` if it wrote none."""
     model_file: str
+    others: int = 0
+    """Bytes of the other compressed files that it wrote: variants of the model, or parts of it."""
     altered: tuple[str, ...] = ()
     """Shipped files that the run changed or removed in its copy."""
 
@@ -41,12 +40,15 @@ class Weighed:
         return None if self.model is None else self.code + self.model
 
 
-Fingerprint = tuple[int, int]
+Fingerprint = tuple[int, int, int]
 
 
 def inventory(folder: Path) -> dict[str, Fingerprint]:
-    """Regular files below a folder: size and time of change. Links and devices are never followed or opened."""
-    return {path: (found.st_size, found.st_mtime_ns) for path, found in _files(folder)}
+    """Regular files below a folder: size and times. Links and devices are never followed or opened.
+
+    A program can set the time of its writing, but not that of the change of its entry.
+    """
+    return {path: (found.st_size, found.st_mtime_ns, found.st_ctime_ns) for path, found in _files(folder)}
 
 
 def bytes_written(*folders: Path) -> int:
@@ -59,11 +61,12 @@ def weigh(folder: Path, before: Mapping[str, Fingerprint], sizes: Sizes, main: s
     after = inventory(folder)
     fresh = [(folder / path, path) for path in after if after[path] != before.get(path)]
     fresh += [(temporary / path, f"/tmp/{path}") for path in inventory(temporary)]  # noqa: S108
-    models = [(size, name) for file, name in fresh if (size := _compressed_size(file, name))]
+    models = [(size, name) for file, name in fresh if (size := _compressed_size(file))]
     model, name = max(models, default=(None, ""))
     altered = tuple(sorted(path for path in before if after.get(path) != before[path]))
     code = (sizes.script or 0) + sum(sizes.helpers.values())
-    return Weighed(code, (main, *sorted(sizes.helpers)), model, name, altered)
+    others = sum(size for size, _ in models) - (model or 0)
+    return Weighed(code, (main, *sorted(sizes.helpers)), model, name, others, altered)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
@@ -78,11 +81,8 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
                 yield os.path.relpath(path, folder), found
 
 
-def _compressed_size(file: Path, name: str) -> int | None:
-    """The size of a file that looks like compressed weights."""
-    parts = name.split("/")
-    if name.endswith(PASSED_OVER) or any(part.startswith(CACHES) for part in parts[:-1]):
-        return None
+def _compressed_size(file: Path) -> int | None:
+    """The size of a file that looks like compressed weights, by its content alone: a name proves nothing."""
     try:
         handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

@@ -109,7 +109,8 @@ def _files(box: Box) -> list[str]:
     for mount in box.readable:
         words += [word for parent in _parents(mount.target) for word in ("--perms", "0755", "--dir", parent)]
         words += ["--ro-bind", str(mount.source), mount.target]
-    return [*words, "--chdir", WORK]
+    # What bubblewrap builds these on is memory that no limit counts.
+    return [*words, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORK]
 
 
 def _parents(target: str) -> list[str]:

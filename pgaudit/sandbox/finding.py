@@ -33,7 +33,7 @@ def find(image: str | None = None) -> Backend:
     if image is not None:
         for program in ("docker", "podman"):
             container = Container(program, image)
-            if why := _refusal(container):
+            if why := refusal(container):
                 refused.append(f"{program}: {why}")
             else:
                 return container
@@ -41,7 +41,7 @@ def find(image: str | None = None) -> Backend:
     version = _version()
     for user_namespace in (False, True) if os.getuid() == 0 else (True,):
         wrapped = Bubblewrap(user_namespace, version)
-        if why := _refusal(wrapped):
+        if why := refusal(wrapped):
             refused.append(f"bubblewrap: {why}")
         else:
             return wrapped
@@ -55,7 +55,7 @@ def _version() -> str:
     return said.stdout.strip().rpartition(" ")[2]
 
 
-def _refusal(backend: Backend) -> str:
+def refusal(backend: Backend) -> str:
     """Why the backend cannot run a program that does nothing; empty if it can."""
     with tempfile.TemporaryDirectory(prefix="pgaudit-") as scratch:
         folder, temporary = Path(scratch, "work"), Path(scratch, "tmp")

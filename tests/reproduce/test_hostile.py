@@ -79,11 +79,11 @@ def test_a_wrong_claim_stops_early(rerun: Rerun) -> None:
 
 
 def test_an_oversized_artifact_fails_whatever_the_log_says(rerun: Rerun) -> None:
-    done = rerun(begin='open("weights.bin", "wb").write(random.randbytes(16_100_000))')
+    done = rerun(begin='open("notes.txt", "wb").write(random.randbytes(16_100_000))')
     assert done.status == 10
     size = done.check("size")
     assert size["status"] == "fails"
-    assert "weights.bin" in size["source"]
+    assert "notes.txt" in size["source"]
     assert any("were weighed" in remark for remark in done.run["remarks"])
 
 
@@ -201,8 +201,9 @@ def test_a_process_that_is_left_behind_is_ended(rerun: Rerun) -> None:
 
 
 def test_a_run_that_changes_what_it_shipped_is_remarked(rerun: Rerun) -> None:
-    done = rerun(trained="open('train_gpt.py', 'w').write('pass')")
-    assert any("changed files that were shipped: train_gpt.py" in remark for remark in done.run["remarks"])
+    hidden = "was = os.stat('README.md'); open('README.md', 'r+').write('#'); os.utime('README.md', ns=(was.st_atime_ns, was.st_mtime_ns))"
+    done = rerun(trained=f"open('train_gpt.py', 'w').write('pass')\n{hidden}")
+    assert any("changed files that were shipped: README.md, train_gpt.py" in remark for remark in done.run["remarks"])
     assert done.run["seeds"][0]["code_bytes"] > 500  # weighed as shipped
 
 

@@ -48,6 +48,7 @@ SEED = SeedResult(
     code_files=("train_gpt.py",),
     model_bytes=14_950_000,
     model_file="final_model.int8.ptz",
+    other_compressed_bytes=0,
     altered=(),
     peak_bytes=2**30,
     peak_processes=9,
@@ -141,6 +142,18 @@ def test_fewer_steps_on_slower_hardware_are_no_wrong_claim() -> None:
 def test_a_better_score_than_claimed_is_left_to_a_person() -> None:
     better = tuple(replace(seed, val_bpb=(seed.val_bpb or 0) - 0.03) for seed in SEEDS)
     assert statuses(reproduction(H100, better))["val_bpb"] is Status.NOT_DECIDED
+
+
+def test_seeds_that_hold_do_not_carry_a_score_that_is_not_their_mean() -> None:
+    seeds = {str(seed.seed): {"val_bpb": seed.val_bpb} for seed in SEEDS}
+    honest = reproduction(H100, claims={"val_bpb": 1.2001, "seed_results": seeds})
+    assert honest.score is not None
+    assert honest.score.paired
+    assert statuses(honest)["val_bpb"] is Status.HOLDS
+    wrong = reproduction(H100, claims={"val_bpb": 1.17, "seed_results": seeds})
+    assert wrong.score is not None
+    assert not wrong.score.paired
+    assert statuses(wrong)["val_bpb"] is Status.FAILS
 
 
 def test_without_a_claim_nothing_is_held_against_it() -> None:

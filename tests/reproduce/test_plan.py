@@ -136,15 +136,15 @@ def test_the_largest_compressed_file_is_the_model(tmp_path: Path) -> None:
     before = inventory(folder)
     (folder / "final_model.pt").write_bytes(b"\0\x3f\x80\0" * 50_000)
     (folder / "model.bin").write_bytes(noise)
-    (folder / "notes.txt").write_bytes(noise * 9)
-    (temporary / "__pycache__").mkdir()
-    (temporary / "__pycache__/x.bin").write_bytes(noise * 9)
+    (folder / "notes.txt").write_text("step:1/10 train_loss:2.5\n" * 5000)
+    (folder / "part.txt").write_bytes(noise[:5000])
     (folder / "link.ptz").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere").write_bytes(noise * 20)
     evidence = evidence_of(collected())
     weighed = weigh(folder, before, evidence.sizes, "train_gpt.py", temporary)
     assert (weighed.model_file, weighed.model) == ("model.bin", len(noise))
     assert weighed.code == len("print('hello')\n")
+    assert weighed.others == 5000
     assert weighed.altered == ()
     (temporary / "hidden.ptz").write_bytes(noise + b"more")
     assert weigh(folder, before, evidence.sizes, "train_gpt.py", temporary).model_file == "/tmp/hidden.ptz"
