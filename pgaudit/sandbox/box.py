@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-WORK = "/work"
+WORK = "/submission"
 """The private writable folder as the program sees it; also its home and its working directory."""
 TEMPORARY = "/tmp"  # noqa: S108 -- a path inside the sandbox, backed by a private folder
 PATH = "/usr/local/bin:/usr/bin:/bin"

@@ -70,7 +70,7 @@ class Bubblewrap:
             "--die-with-parent",
             "--new-session",
             "--hostname",
-            "sandbox",
+            "localhost",
             "--clearenv",
             "--setenv",
             "PATH",
@@ -99,6 +99,7 @@ def _files(box: Box) -> list[str]:
             words += ["--symlink", str(here.readlink()), path]
         else:
             words += ["--ro-bind-try", path, path]
+    words += ["--perms", "0755", "--dir", "/etc"]
     for path in CONFIGURATION:
         words += ["--ro-bind-try", path, path]
     words += ["--proc", "/proc", "--dev", "/dev", "--size", str(box.limits.shared_memory_bytes), "--tmpfs", SHARED]

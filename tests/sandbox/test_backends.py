@@ -23,8 +23,8 @@ def box(tmp_path: Path) -> Box:
         ("python", "train_gpt.py"),
         tmp_path / "w",
         tmp_path / "t",
-        {"SEED": "42", "LD_PRELOAD": "/work/evil.so", "HOME": "/work"},
-        (Mount(tmp_path, "/work/data/shards"),),
+        {"SEED": "42", "LD_PRELOAD": "/submission/evil.so", "HOME": "/submission"},
+        (Mount(tmp_path, "/submission/data/shards"),),
         Limits(processes=99, memory_bytes=1000, file_bytes=2000, cpu_seconds=30),
         (Path("/dev/nvidia0"),),
     )
@@ -39,8 +39,8 @@ def test_a_container_has_no_network_no_rights_and_bounds(box: Box) -> None:
         "--memory 1000",
         "--ulimit fsize=2000",
         "--gpus all",
-        f"--volume {box.folder}:/work",
-        ":/work/data/shards:ro",
+        f"--volume {box.folder}:/submission",
+        ":/submission/data/shards:ro",
         "--env SEED=42",
     ):
         assert part in words
@@ -54,7 +54,7 @@ def test_bubblewrap_shares_nothing_and_sets_the_environment_last(box: Box, user_
         assert option in words
     assert "--share-net" not in words
     # A preloaded library must not reach the tools that give up rights and set limits.
-    assert words.index("LD_PRELOAD=/work/evil.so") > words.index("env") > words.index("prlimit")
+    assert words.index("LD_PRELOAD=/submission/evil.so") > words.index("env") > words.index("prlimit")
     assert ("setpriv" in words) is not user_namespace
     assert words[-2:] == ["python", "train_gpt.py"]
     assert words[words.index("/dev/nvidia0") - 1] == "--dev-bind"

@@ -24,7 +24,7 @@ def box(tmp_path: Path) -> Box:
     folder, temporary = tmp_path / "work", tmp_path / "tmp"
     folder.mkdir()
     temporary.mkdir()
-    return Box((), folder, temporary, {"PATH": "/usr/bin:/bin", "HOME": "/work"})
+    return Box((), folder, temporary, {"PATH": "/usr/bin:/bin", "HOME": "/submission"})
 
 
 def run(sandbox: Backend, box: Box, script: str, **changes: object) -> subprocess.CompletedProcess[str]:
@@ -51,10 +51,10 @@ def test_only_its_own_folders_can_be_written(sandbox: Backend, box: Box, tmp_pat
         f"{outside}/x",
     ]
     tried = "; ".join(f"(echo no > {place}) 2>/dev/null && echo wrote {place}" for place in places)
-    done = run(sandbox, box, f"{tried}; echo yes > /work/a; echo yes > /tmp/b; pwd")
+    done = run(sandbox, box, f"{tried}; echo yes > /submission/a; echo yes > /tmp/b; pwd")
     assert "wrote" not in done.stdout.replace("wrote /proc/sys/kernel/hostname", "")  # its own name, not the machine's
     assert socket.gethostname() != "no"
-    assert done.stdout.endswith("/work\n")
+    assert done.stdout.endswith("/submission\n")
     assert (box.folder / "a").read_text() == (box.temporary / "b").read_text() == "yes\n"
     assert list(outside.iterdir()) == []
     assert not any(Path(place).exists() for place in places if place != "/proc/sys/kernel/hostname")
@@ -64,7 +64,7 @@ def test_what_was_not_made_readable_is_not_there(sandbox: Backend, box: Box, tmp
     secret, shown = tmp_path / "secret", tmp_path / "shown"
     secret.write_text("token")
     shown.write_text("data")
-    mounts = (Mount(shown, "/work/data/deep/shown"),)
+    mounts = (Mount(shown, "/submission/data/deep/shown"),)
     done = run(
         sandbox,
         box,
@@ -129,3 +129,10 @@ def test_other_processes_are_not_seen(sandbox: Backend, box: Box) -> None:
         sandbox, box, f"ls -d /proc/{os.getpid()} /proc/1; grep -c . /proc/1/cmdline; ls -d /proc/[0-9]* | wc -l"
     )
     assert int(done.stdout.split()[-1]) < 10
+
+
+def test_ranks_of_one_run_find_each_other(sandbox: Backend, box: Box) -> None:
+    code = "import socket; print({socket.gethostbyname(name) for name in ('localhost', socket.gethostname())})"
+    interpreter = ask(None, submission("").submissions[0], "")
+    done = run(sandbox, box, f'{sys.executable} -c "{code}"', readable=interpreter.mounts)
+    assert done.stdout == "{'127.0.0.1'}\n", done.stderr
