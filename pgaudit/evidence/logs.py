@@ -217,7 +217,7 @@ def is_log(file: File) -> bool:
 
 def read_log(file: File) -> Log:
     """Read a log. Raises ``UnreadableFile``."""
-    reader = _Reader(file.path)
+    reader = Reader(file.path)
     for line, part in parts(file):
         reader.take(line, part)
     return reader.log()
@@ -265,7 +265,7 @@ class _Kept(list[T]):
         super().append(item)
 
 
-class _Reader:
+class Reader:
     """Collects what the lines of one log state."""
 
     def __init__(self, path: str) -> None:

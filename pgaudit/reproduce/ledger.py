@@ -1,0 +1,119 @@
+"""What has been run, written as it goes, so that a killed command never repeats a finished seed. SQLite, one file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pgaudit.errors import ExitCode, PgauditError, TargetError
+
+NAME = "ledger.sqlite"
+VERSION = 1
+TABLES = """
+CREATE TABLE IF NOT EXISTS run (id INTEGER PRIMARY KEY, plan TEXT NOT NULL, description TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS seed (
+    run INTEGER NOT NULL REFERENCES run(id), seed INTEGER NOT NULL, result TEXT, PRIMARY KEY (run, seed)
+);
+"""
+"""``plan`` is the digest of what was to be run; a seed without a result was begun and not finished."""
+
+
+class LedgerError(PgauditError):
+    """The ledger cannot be read or written; what it holds stays as it is."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+
+@dataclass
+class Ledger:
+    """The ledger of one folder of runs. Every change is on disk when the call returns."""
+
+    path: Path
+    connection: sqlite3.Connection
+    run: int = 0
+
+    @classmethod
+    def open(cls, folder: Path) -> Ledger:
+        """Open or make the ledger of a folder. Raises ``LedgerError``."""
+        path = folder / NAME
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+            with _explained(path):
+                connection.execute("PRAGMA synchronous = FULL")
+                version = connection.execute("PRAGMA user_version").fetchone()[0]
+                if version not in (0, VERSION):
+                    raise LedgerError(
+                        f"{path}: written by another version of pgaudit", "name another folder with --runs"
+                    )
+                connection.executescript(TABLES)
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+        except (OSError, sqlite3.Error) as error:
+            raise LedgerError(
+                f"{folder}: runs cannot be kept here: {_reason(error)}", "name another with --runs"
+            ) from None
+        return cls(path, connection)
+
+    def begin(self, plan: str, description: str) -> None:
+        """A new run of a plan."""
+        with _explained(self.path):
+            cursor = self.connection.execute("INSERT INTO run (plan, description) VALUES (?, ?)", (plan, description))
+        assert cursor.lastrowid is not None
+        self.run = cursor.lastrowid
+
+    def resume(self, plan: str) -> None:
+        """Go on with the last run of a plan. Raises ``TargetError`` where there is none."""
+        with _explained(self.path):
+            row = self.connection.execute("SELECT max(id) FROM run WHERE plan = ?", (plan,)).fetchone()
+        if row[0] is None:
+            raise TargetError(
+                f"{self.path.parent} holds no run of this plan to go on with",
+                hint="a changed submission, command, data or limit is another plan; drop --resume to begin",
+            )
+        self.run = row[0]
+
+    def start(self, seed: int) -> None:
+        """A seed begins; one that was begun before and not finished begins again."""
+        with _explained(self.path):
+            self.connection.execute("INSERT OR IGNORE INTO seed (run, seed) VALUES (?, ?)", (self.run, seed))
+
+    def finish(self, seed: int, result: dict[str, Any]) -> None:
+        """What a seed came to."""
+        text = json.dumps(result, sort_keys=True, allow_nan=False)
+        with _explained(self.path):
+            self.connection.execute("UPDATE seed SET result = ? WHERE run = ? AND seed = ?", (text, self.run, seed))
+
+    def finished(self, seed: int) -> dict[str, Any] | None:
+        """What a finished seed came to."""
+        with _explained(self.path):
+            row = self.connection.execute(
+                "SELECT result FROM seed WHERE run = ? AND seed = ?", (self.run, seed)
+            ).fetchone()
+        if row is None or row[0] is None:
+            return None
+        found: dict[str, Any] = json.loads(row[0])
+        return found
+
+    def close(self) -> None:
+        """Release the file."""
+        self.connection.close()
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises (disk full, read-only, locked, not a database) into one line."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise LedgerError(
+            f"{path}: {_reason(error)}", "finished seeds are kept; free the disk, then --resume"
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__

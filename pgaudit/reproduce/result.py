@@ -1,0 +1,119 @@
+"""What one seed came to: measured from outside, and beside it what the run said of itself."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from pgaudit.evidence.logs import Log, Stop
+from pgaudit.evidence.sizes import run_size
+from pgaudit.reproduce.supervise import Ending, Observed
+from pgaudit.reproduce.weigh import Weighed
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """One seed. Times are seconds and sizes bytes; what starts with ``reported`` was read in the run's own output."""
+
+    seed: int
+    ending: str
+    explanation: str
+    status: int | None
+    seconds: float
+    first_step: float | None
+    """From the start to the first line of a training step."""
+    stepping: float
+    """Between lines of training steps, validation left out: what training took at the least."""
+    training: float | None
+    """From the first step's line to the first line after training: what it took at the most but for the first step."""
+    evaluation: float | None
+    """From there to the last score, packing included."""
+    compared: float
+    """The part of ``stepping`` for which the log has a time of its own …"""
+    reported_compared: float
+    """… and that time."""
+    val_bpb: float | None
+    val_loss: float | None
+    steps: int | None
+    stop: str | None
+    reported_training: float | None
+    reported_evaluation: float | None
+    reported_total_bytes: int | None
+    code_bytes: int
+    code_files: tuple[str, ...]
+    model_bytes: int | None
+    model_file: str
+    other_compressed_bytes: int
+    """Of other compressed files that the run wrote."""
+    altered: tuple[str, ...]
+    peak_bytes: int
+    peak_processes: int
+    left_running: int
+    output: str
+    """Where its output is kept."""
+
+    @property
+    def finished(self) -> bool:
+        """It ran to its end and printed a score."""
+        return self.ending == Ending.FINISHED and self.val_bpb is not None
+
+    @property
+    def total_bytes(self) -> int | None:
+        """Code and model, weighed from outside."""
+        return None if self.model_bytes is None else self.code_bytes + self.model_bytes
+
+    @property
+    def by_steps(self) -> bool:
+        """Training ended with its last step and not by the clock, so that slower hardware does not change the score."""
+        return self.stop == Stop.ITERATIONS
+
+    def document(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, document: dict[str, Any]) -> SeedResult:
+        """Back from JSON values."""
+        known = {name.name: document[name.name] for name in fields(cls)}
+        return cls(**known | {name: tuple(known[name]) for name in ("code_files", "altered")})
+
+
+def result_of(seed: int, seen: Observed, weighed: Weighed, output: str) -> SeedResult:
+    """Put together what was seen, weighed and printed."""
+    log: Log = seen.stages.reader.log()
+    final, size, spent = log.final, run_size(log), log.train_time
+    evaluations = [timing.seconds for timing in log.eval_times if log.counts(timing.location)]
+    explanation = seen.explanation
+    if seen.ending is Ending.FINISHED and not (final and final.val_bpb):
+        explanation = "the command ended without printing a val_bpb"
+    stages = seen.stages
+    return SeedResult(
+        seed,
+        str(seen.ending),
+        explanation,
+        seen.status,
+        seen.seconds,
+        stages.first_step,
+        stages.stepping,
+        stages.training,
+        stages.evaluation,
+        stages.compared,
+        stages.reported,
+        final.val_bpb.value if final and final.val_bpb else None,
+        final.val_loss.value if final and final.val_loss else None,
+        log.train_steps[-1].step if log.train_steps else None,
+        log.stop.value if log.stop else None,
+        spent.seconds if spent else None,
+        sum(evaluations) if evaluations else None,
+        size.total.bytes if size else None,
+        weighed.code,
+        weighed.code_files,
+        weighed.model,
+        weighed.model_file,
+        weighed.others,
+        weighed.altered,
+        seen.peak_bytes,
+        seen.peak_processes,
+        seen.left,
+        output,
+    )

@@ -1,0 +1,124 @@
+"""Runs the seeds of a plan one after the other, each in folders of its own, and writes down each that is done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pgaudit.errors import ExitCode, PgauditError
+from pgaudit.evidence.evidence import Evidence
+from pgaudit.reproduce.ledger import Ledger
+from pgaudit.reproduce.plan import Plan
+from pgaudit.reproduce.result import SeedResult, result_of
+from pgaudit.reproduce.stages import Stages
+from pgaudit.reproduce.supervise import supervise
+from pgaudit.reproduce.weigh import bytes_written, inventory, weigh
+from pgaudit.sandbox import Backend, Box
+from pgaudit.submission import Submission, UnreadableFile
+
+OUTPUT = "output.log"
+
+
+class RunFailed(PgauditError):
+    """The machine, not the submission, kept a seed from being run."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Who watches: called when a seed begins, with every line of output, and when a seed is done."""
+
+    begin: Callable[[int], None] = lambda _seed: None
+    line: Callable[[Stages, float], None] = lambda _stages, _now: None
+    done: Callable[[SeedResult], None] = lambda _result: None
+
+
+def run_seeds(
+    plan: Plan,
+    evidence: Evidence,
+    backend: Backend,
+    ledger: Ledger,
+    runs: Path,
+    observer: Observer,
+    stop: Callable[[Sequence[SeedResult]], str],
+) -> tuple[list[SeedResult], str]:
+    """The results in the order of the seeds, and why the later ones were not run (empty if all were)."""
+    results: list[SeedResult] = []
+    for seed in plan.seeds:
+        known = ledger.finished(seed)
+        if known is not None:
+            results.append(SeedResult.read(known))
+        else:
+            ledger.start(seed)
+            observer.begin(seed)
+            result = run_seed(plan, seed, evidence, backend, runs / f"run{ledger.run}" / f"seed{seed}", observer)
+            ledger.finish(seed, result.document())
+            observer.done(result)
+            results.append(result)
+        if seed != plan.seeds[-1] and (why := stop(results)):
+            return results, why
+    return results, ""
+
+
+def run_seed(
+    plan: Plan, seed: int, evidence: Evidence, backend: Backend, folder: Path, observer: Observer
+) -> SeedResult:
+    """Run one seed. Raises ``RunFailed`` where the disk or the sandbox does not let it."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)  # what a killed run left
+        work, temporary = folder / "work", folder / "tmp"
+        temporary.mkdir(parents=True)
+        work.mkdir()
+        for private in (folder, work, temporary):
+            private.chmod(0o755)
+        copy_files(evidence.submission, work)
+        box = _box(plan, seed, work, temporary)
+        backend.prepare(box)
+        before = inventory(work)
+        seen = supervise(
+            backend.command(box),
+            {"PATH": os.environ.get("PATH", os.defpath)}
+            | ({"HOME": os.environ.get("HOME", "/")} if not backend.encloses else {}),
+            folder / OUTPUT,
+            plan.bounds,
+            lambda: bytes_written(work, temporary),
+            observer.line,
+        )
+    except OSError as error:
+        raise RunFailed(
+            f"seed {seed} could not be run in {folder}: {error.strerror}", "finished seeds are kept; --resume goes on"
+        ) from None
+    weighed = weigh(work, before, evidence.sizes, plan.main, temporary)
+    return result_of(seed, seen, weighed, str(folder / OUTPUT))
+
+
+def copy_files(submission: Submission, folder: Path) -> None:
+    """The submission's files, in a folder of the run's own; what cannot be read is left out, as everywhere."""
+    for path, file in submission.files.items():
+        pure = PurePosixPath(path)
+        if pure.is_absolute() or ".." in pure.parts:
+            continue
+        try:
+            content = file.data
+        except UnreadableFile:
+            continue
+        target = folder / pure
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+
+
+def _box(plan: Plan, seed: int, work: Path, temporary: Path) -> Box:
+    readable = (*plan.interpreter.mounts, *(plan.data.mounts if plan.data else ()))
+    return Box(
+        plan.command(seed),
+        work.absolute(),
+        temporary.absolute(),
+        plan.variables(seed),
+        readable,
+        plan.limits,
+        plan.hardware.devices,
+    )

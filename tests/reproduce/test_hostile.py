@@ -1,0 +1,228 @@
+"""Submissions that lie, break or attack: each ends in the right result, with nothing left running and nothing written elsewhere."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from pgaudit import output
+from pgaudit.sandbox import Backend
+from tests.reproduce.support import SCORES, Done, listing, reproduce, write_folder
+from tests.support import run_pgaudit
+
+Rerun = Callable[..., Done]
+
+
+@pytest.fixture
+def rerun(sandbox: Backend, tmp_path: Path) -> Rerun:
+    """Write a submission and re-run it. Whatever it does, it leaves no process, and no file but below the runs."""
+    runs, bystander = tmp_path / "runs", tmp_path / "bystander"
+    bystander.mkdir()
+    (bystander / "secret").write_text("hunter2")
+
+    def run(*options: str, claimed: dict[int, float] | None = None, seeds: str = "42", **replaced: str) -> Done:
+        folder = write_folder(tmp_path / "submission", claimed, **replaced)
+        before = listing(folder)
+        done = reproduce(folder, runs, *options, seeds=seeds)
+        assert done.running == []
+        assert listing(folder) == before
+        assert listing(bystander) == {"secret": b"hunter2"}
+        assert {path.name for path in tmp_path.iterdir()} == {"submission", "runs", "bystander"}
+        return done
+
+    return run
+
+
+def test_an_honest_submission_holds(rerun: Rerun) -> None:
+    done = rerun(seeds="42,1337,2024")
+    assert done.status == 0, done.err
+    assert done.run["result"] == "holds"
+    assert done.folder["level"] == "re-run"
+    assert done.statuses == {
+        "val_bpb": "holds",
+        "size": "holds",
+        "training time": "not comparable",
+        "evaluation time": "not comparable",
+        "reported times": "holds",
+    }
+    assert done.run["equivalence"]["paired"]
+    assert "bubblewrap" in done.run["sandbox"]
+    assert done.run["enclosed"]
+
+
+def test_the_document_follows_the_schema_of_the_scan(rerun: Rerun, tmp_path: Path) -> None:
+    rerun()
+    again = run_pgaudit("reproduce", tmp_path / "submission", "--runs", tmp_path / "runs", "--seeds", "42", "--gpus", "0", "--format", "json")  # fmt: skip
+    schema = json.loads(resources.files(output).joinpath("report.schema.json").read_text("utf-8"))
+    jsonschema.validate(json.loads(again.out), schema, format_checker=jsonschema.FormatChecker())
+
+
+def test_a_wrong_claim_fails(rerun: Rerun) -> None:
+    done = rerun(seeds="42,1337,2024", claimed={seed: score - 0.02 for seed, score in SCORES.items()})
+    assert done.status == 10
+    assert done.statuses["val_bpb"] == "fails"
+    assert done.folder["verdict"] == "defect"
+    assert "reproduce/val-bpb" in {finding["rule"] for finding in done.folder["findings"]}
+
+
+def test_a_wrong_claim_stops_early(rerun: Rerun) -> None:
+    done = rerun("--stop-early", seeds="42,1337,2024", claimed={seed: score - 0.05 for seed, score in SCORES.items()})
+    assert done.status == 10
+    assert len(done.run["seeds"]) == 1
+    assert "val_bpb fails" in done.run["stopped"]
+
+
+def test_an_oversized_artifact_fails_whatever_the_log_says(rerun: Rerun) -> None:
+    done = rerun(begin='open("notes.txt", "wb").write(random.randbytes(16_100_000))')
+    assert done.status == 10
+    size = done.check("size")
+    assert size["status"] == "fails"
+    assert "notes.txt" in size["source"]
+    assert any("were weighed" in remark for remark in done.run["remarks"])
+
+
+def test_a_late_stop_is_ended_and_fails(rerun: Rerun) -> None:
+    done = rerun("--train-limit", "0.5", begin="STEPS, PACE = 1000, 0.05")
+    assert done.status == 10
+    assert done.run["seeds"][0]["ending"] == "training over its time"
+    assert done.statuses["training time"] == "fails"
+
+
+def test_an_evaluation_without_end_is_ended(rerun: Rerun) -> None:
+    done = rerun(
+        "--eval-limit", "0.5", trained='print("Serialized model int8+zlib: 9 bytes", flush=True); time.sleep(600)'
+    )
+    assert done.status == 10
+    assert done.statuses["evaluation time"] == "fails"
+
+
+def test_a_crash_is_explained(rerun: Rerun) -> None:
+    done = rerun(step='raise ValueError("shapes \\x1b[2J do not fit")')
+    assert done.status == 4
+    assert done.run["result"] == "incomplete"
+    assert "ended with status 1" in done.run["seeds"][0]["explanation"]
+    assert "ValueError: shapes" in done.run["seeds"][0]["explanation"]
+    assert done.statuses["val_bpb"] == "not measured"
+
+
+def test_a_death_by_signal_is_explained(rerun: Rerun) -> None:
+    done = rerun(step="os.kill(os.getpid(), 9)")
+    assert done.status == 4
+    assert done.run["seeds"][0]["ending"] == "crashed"
+
+
+def test_a_hang_that_ignores_being_asked_is_ended(rerun: Rerun) -> None:
+    done = rerun(
+        "--silence-limit", "1", step="import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(900)"
+    )
+    assert done.status == 4
+    assert done.run["seeds"][0]["ending"] == "hang"
+    assert "no output for 1 s" in done.run["seeds"][0]["explanation"]
+
+
+def test_a_run_that_is_asked_to_end_may_tidy_up(rerun: Rerun) -> None:
+    code = "import signal\nsignal.signal(signal.SIGTERM, lambda *_: (print('tidied', flush=True), sys.exit(3)))\ntime.sleep(900)"
+    done = rerun("--silence-limit", "1", step=code)
+    assert "tidied" in done.output()
+    assert done.run["seeds"][0]["ending"] == "hang"
+
+
+def test_a_fork_bomb_is_ended(rerun: Rerun) -> None:
+    code = "while True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
+    done = rerun("--max-processes", "48", step=code)
+    assert done.status == 4
+    seed = done.run["seeds"][0]
+    assert seed["ending"] == "too many processes"
+    assert seed["peak_processes"] < 60  # the kernel's limit, with the sandbox's own
+
+
+def test_the_network_is_not_there(rerun: Rerun) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        port = server.getsockname()[1]
+        done = rerun(begin=f"import socket; socket.create_connection(('127.0.0.1', {port}), 5)")
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert done.status == 4
+    assert "ConnectionRefusedError" in done.run["seeds"][0]["explanation"]
+
+
+def test_names_are_not_resolved(rerun: Rerun) -> None:
+    done = rerun(begin="import urllib.request; urllib.request.urlopen('http://example.com', timeout=5)")
+    assert done.status == 4
+    assert "URLError" in done.run["seeds"][0]["explanation"]
+
+
+def test_writing_elsewhere_writes_nothing(rerun: Rerun, tmp_path: Path) -> None:
+    places = [
+        tmp_path / "submission/train_gpt.py",
+        tmp_path / "bystander/x",
+        tmp_path / "y",
+        "/usr/z",
+        "/etc/z",
+        "/opt/z",
+    ]
+    code = (
+        f"for place in {[str(place) for place in places]}:\n"
+        "    try:\n        os.makedirs(os.path.dirname(place), exist_ok=True); open(place, 'w').write('x')\n    except OSError as e:\n        print(e)"
+    )
+    done = rerun(begin=code)
+    # What lies below the sandbox's own /tmp could be written, there and nowhere else.
+    assert done.run["result"] == "holds"
+    assert not any(Path(place).exists() for place in ("/usr/z", "/etc/z", "/opt/z"))
+
+
+def test_secrets_are_not_seen(rerun: Rerun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", "hunter2")
+    code = (
+        f"print(dict(os.environ), os.path.exists({str(tmp_path / 'bystander/secret')!r}), os.path.exists('/root/.ssh'))"
+    )
+    done = rerun(begin=code)
+    assert "hunter2" not in done.output()
+    assert "False False" in done.output()
+
+
+def test_a_log_that_lies_about_its_time_fails(rerun: Rerun) -> None:
+    done = rerun(begin="STEPS, PACE, CLOCK = 4, 0.6, 0.1")
+    assert done.status == 10
+    assert done.statuses["reported times"] == "fails"
+    assert "leaves out" in done.check("reported times")["because"]
+
+
+def test_a_process_that_is_left_behind_is_ended(rerun: Rerun) -> None:
+    code = "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(900)\n    os._exit(0)"
+    assert rerun(trained=code).run["result"] == "holds"
+
+
+def test_a_run_that_changes_what_it_shipped_is_remarked(rerun: Rerun) -> None:
+    hidden = "was = os.stat('README.md'); open('README.md', 'r+').write('#'); os.utime('README.md', ns=(was.st_atime_ns, was.st_mtime_ns))"
+    done = rerun(trained=f"open('train_gpt.py', 'w').write('pass')\n{hidden}")
+    assert any("changed files that were shipped: README.md, train_gpt.py" in remark for remark in done.run["remarks"])
+    assert done.run["seeds"][0]["code_bytes"] > 500  # weighed as shipped
+
+
+def test_links_and_pipes_are_not_followed(rerun: Rerun) -> None:
+    code = "os.symlink('/dev/zero', 'zero.ptz'); os.mkfifo('pipe.ptz'); os.symlink('/', 'root')"
+    done = rerun(trained=code)
+    assert done.check("size")["source"].startswith("final_model.int8.ptz")
+
+
+def test_no_score_is_no_reproduction(rerun: Rerun) -> None:
+    done = rerun(begin="print('nothing to see'); sys.exit()")
+    assert done.status == 4
+    assert "without printing a val_bpb" in done.run["seeds"][0]["explanation"]
+
+
+def test_bare_runs_are_asked_for_and_said(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "submission", trained="if os.fork() == 0:\n    os.setsid(); time.sleep(900)")
+    done = reproduce(folder, tmp_path / "runs", "--no-sandbox-i-accept-the-risk")
+    assert done.running == []
+    assert not done.run["enclosed"]
+    assert "this user's rights" in done.run["sandbox"]
+    assert done.run["seeds"][0]["left_running"] >= 1
