@@ -9,7 +9,7 @@ from reference_trainer.bundling import bundle
 from reference_trainer.data import Files, default_files, write_data
 from reference_trainer.distributed import Ranks, join_ranks
 from reference_trainer.errors import BadInput
-from reference_trainer.folder import write_folder
+from reference_trainer.folder import Circumstances, write_folder
 from reference_trainer.preset import Preset, tiny
 from reference_trainer.presets.baseline import PRESET as BASELINE
 from reference_trainer.presets.count_bigram import PRESET as COUNT_BIGRAM
@@ -51,12 +51,15 @@ def seed_list(text: str) -> list[int]:
     seeds = text.split(",")
     if not all(seed.isdecimal() for seed in seeds):
         raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers")
-    return [int(seed) for seed in seeds]
+    numbers = [int(seed) for seed in seeds]
+    if len(set(numbers)) < len(numbers):
+        raise argparse.ArgumentTypeError(f"{text!r} repeats a seed: runs of one seed are one run")
+    return numbers
 
 
 def work(options: argparse.Namespace) -> None:
     preset = tiny(PRESETS[options.preset]) if options.tiny else PRESETS[options.preset]
-    folder: Path = options.out or Path(f"submission_{preset.name}")
+    folder = submission_folder(options.out or Path(f"submission_{preset.name}"))
     # What a submission does not ship: weights, and the text of a tiny run.
     beside = folder.with_name(f"{folder.name}.work")
     script = bundle(preset)
@@ -69,9 +72,19 @@ def work(options: argparse.Namespace) -> None:
             for seed in options.seeds
         ]
         if ranks.first:
-            write_folder(folder, preset, script, results, f"{ranks.world_size} x {device_name(ranks.device)}")
+            dataset = "a generated text" if generates_text(options) else files.data.absolute().name
+            where = Circumstances(ranks.world_size, device_name(ranks.device), dataset)
+            write_folder(folder, preset, script, results, where)
             print(f"submission folder: {folder}   weights: {beside}")
     refuse_overruns(results)
+
+
+def submission_folder(named: Path) -> Path:
+    """The folder by its own name, which `.` and `..` do not say; what is not shipped stands beside it."""
+    folder = named.resolve()
+    if not folder.name:
+        raise BadInput(f"{named} is no place for a submission folder")
+    return folder
 
 
 def make_folders(*folders: Path) -> None:
@@ -89,9 +102,13 @@ def refuse_other_logs(folder: Path, seeds: list[int]) -> None:
         raise BadInput(f"{folder} holds logs of other runs: {', '.join(sorted(others))}")
 
 
+def generates_text(options: argparse.Namespace) -> bool:
+    return options.tiny and options.data is None
+
+
 def find_files(options: argparse.Namespace, preset: Preset, beside: Path, ranks: Ranks) -> Files:
     """The data that was named, or a text that is generated for a tiny run."""
-    if options.tiny and options.data is None:
+    if generates_text(options):
         if ranks.first:
             write_data(write_documents(TINY_TEXT_SEED, TINY_DOCUMENTS), preset.network.vocabulary, beside / "data", 0.1)
         ranks.barrier()

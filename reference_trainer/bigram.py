@@ -39,8 +39,8 @@ def log_lift(counts: Tensor) -> Tensor:
 class CountBigram(nn.Module):
     """Adds row a of a (V, V) table to the logits that follow token a. The table begins at the counts and is trained.
 
-    It is rounded to int4 in every forward pass: the network learns beside the table that the artifact will hold, and
-    rounding it at export changes nothing.
+    It is rounded to int4 in every forward pass, as it is at export: rounding alone then changes nothing. What the artifact
+    holds still differs from the last table of training where weights are averaged or pruned before they are rounded.
     """
 
     def __init__(self, vocabulary: int, counts: Tensor | None) -> None:

@@ -79,15 +79,22 @@ def read_tokens(paths: Sequence[Path]) -> Tensor:
     return torch.from_numpy(np.concatenate([open_shard(path) for path in paths]).astype(np.int64))
 
 
-def training_tokens(folder: Path, at_most: int) -> TokenArray:
-    """The first training tokens, for counts."""
+def refuse_unknown(tokens: TokenArray, vocabulary: int, folder: Path) -> None:
+    if tokens.max() >= vocabulary:
+        raise BadInput(f"token {tokens.max()} in {folder}, but the vocabulary has {vocabulary}")
+
+
+def training_tokens(folder: Path, at_most: int, vocabulary: int) -> TokenArray:
+    """The first training tokens, for counts: all below `vocabulary`."""
     parts, missing = [], at_most
     for path in required_shards(folder, "train"):
         parts.append(open_shard(path)[:missing])
         missing -= len(parts[-1])
         if missing == 0:
             break
-    return np.concatenate(parts)
+    tokens = np.concatenate(parts)
+    refuse_unknown(tokens, vocabulary, folder)
+    return tokens
 
 
 class TokenStream:
@@ -105,8 +112,7 @@ class TokenStream:
         """Inputs and targets, (sequences, length) each."""
         share = sequences * length + 1  # the last token is only a target
         tokens = self._take(self.ranks.world_size * share)[self.ranks.rank * share :][:share]
-        if tokens.max() >= self.vocabulary:
-            raise BadInput(f"token {tokens.max()} in {self.paths[0].parent}, but the vocabulary has {self.vocabulary}")
+        refuse_unknown(tokens, self.vocabulary, self.paths[0].parent)
         own = torch.from_numpy(tokens.astype(np.int64)).to(self.ranks.device)
         return own[:-1].view(sequences, length), own[1:].view(sequences, length)
 

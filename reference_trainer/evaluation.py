@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reference_trainer.autocast import autocast
 from reference_trainer.data import ValidationText
 from reference_trainer.distributed import Ranks
 from reference_trainer.preset import EvaluationSettings
@@ -86,7 +87,7 @@ def score_batch(network: nn.Module, text: ValidationText, batch: Sequence[Window
     sizes = torch.stack([text.bytes[window.start + 1 : window.stop + 1] for window in batch]).to(device)  # (B, L)
     inputs, targets = rows[:, :-1], rows[:, 1:]
     scored = torch.stack([torch.arange(window.start, window.stop) >= window.first for window in batch]).to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+    with autocast(device):
         logits = network(inputs)  # (B, L, V)
     nats = F.cross_entropy(logits[scored].float(), targets[scored], reduction="none")
     return torch.stack([nats.double().sum(), scored.double().sum(), sizes[scored].double().sum()])

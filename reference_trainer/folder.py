@@ -5,6 +5,7 @@ The artifact is not part of it: the challenge asks for what makes the weights, n
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,18 +18,46 @@ from reference_trainer.run import RunResult
 
 AUTHOR = "pgaudit's reference trainer"
 TRACK = "10min_16mb"
-NO_CLAIM = (
-    "This run makes no claim on any track. It was trained and scored on a generated text and not on FineWeb, by a shrunken network: "
-    "its val_bpb compares with nothing."
-)
+TRACK_RANKS, TRACK_DEVICE = 8, "H100"
+OFFICIAL_DATA = "fineweb10B_"  # how the challenge's exports of FineWeb are named
+NO_CLAIM = "This run makes no claim on any track"
 
 
-def write_folder(folder: Path, preset: Preset, script: str, results: Sequence[RunResult], hardware: str) -> None:
+@dataclass(frozen=True)
+class Circumstances:
+    """What the runs of a submission ran on."""
+
+    ranks: int
+    device: str  # the name of each rank's
+    dataset: str  # the name of the folder with the token shards, or what they were made of
+
+    @property
+    def hardware(self) -> str:
+        return f"{self.ranks} x {self.device}"
+
+
+def why_no_claim(preset: Preset, results: Sequence[RunResult], where: Circumstances) -> list[str]:
+    """Every reason for which these runs cannot be sent to the record track; none for runs that can."""
+    reasons = []
+    if preset.tiny:
+        reasons.append(
+            "its network is shrunken and takes a fixed number of steps, so that its val_bpb compares with nothing"
+        )
+    if not where.dataset.startswith(OFFICIAL_DATA):
+        reasons.append(f"its data are {where.dataset}, not an export of FineWeb by the challenge ({OFFICIAL_DATA}*)")
+    if where.ranks != TRACK_RANKS or TRACK_DEVICE not in where.device:
+        reasons.append(f"it ran on {where.hardware}, not on {TRACK_RANKS} x {TRACK_DEVICE}")
+    for result in results:
+        reasons += [f"seed {result.seed} is over the budget: {overrun}" for overrun in result.overruns]
+    return reasons
+
+
+def write_folder(folder: Path, preset: Preset, script: str, results: Sequence[RunResult], where: Circumstances) -> None:
     """Everything but the logs, which the runs have written there."""
     (folder / "train_gpt.py").write_text(script, "utf-8")
     (folder / "requirements.txt").write_text(requirements(script), "utf-8")
-    (folder / "README.md").write_text(readme(preset, results, hardware), "utf-8")
-    metadata = json.dumps(submission(preset, results, hardware), indent=2, ensure_ascii=False)
+    (folder / "README.md").write_text(readme(preset, results, where), "utf-8")
+    metadata = json.dumps(submission(preset, results, where), indent=2, ensure_ascii=False)
     (folder / "submission.json").write_text(metadata + "\n", "utf-8")
 
 
@@ -38,14 +67,15 @@ def requirements(script: str) -> str:
     return "".join(f"{package}=={number}\n" for package, number in versions.items())
 
 
-def submission(preset: Preset, results: Sequence[RunResult], hardware: str) -> dict[str, Any]:
+def submission(preset: Preset, results: Sequence[RunResult], where: Circumstances) -> dict[str, Any]:
+    reasons = why_no_claim(preset, results, where)
     return {
         "author": AUTHOR,
         "github_id": "none",
-        "name": title(preset),
-        "blurb": f"{preset.summary} {NO_CLAIM}" if preset.tiny else preset.summary,
+        "name": title(preset, reasons),
+        "blurb": f"{preset.summary} {NO_CLAIM}: {'; '.join(reasons)}." if reasons else preset.summary,
         "date": datetime.now(UTC).date().isoformat(),
-        "track": "none" if preset.tiny else TRACK,
+        "track": "none" if reasons else TRACK,
         "val_loss": round(fmean(result.val_loss for result in results), 8),
         "val_bpb": round(fmean(result.val_bpb for result in results), 8),
         "bytes_total": max(result.bytes_total for result in results),
@@ -59,27 +89,24 @@ def submission(preset: Preset, results: Sequence[RunResult], hardware: str) -> d
             }
             for result in results
         },
-        "hardware": hardware,
+        "hardware": where.hardware,
     }
 
 
-def title(preset: Preset) -> str:
-    return f"{preset.name}, tiny run without a claim" if preset.tiny else preset.name
+def title(preset: Preset, reasons: Sequence[str]) -> str:
+    size = "tiny run" if preset.tiny else "run"
+    return f"{preset.name}, {size} without a claim" if reasons else preset.name
 
 
-def readme(preset: Preset, results: Sequence[RunResult], hardware: str) -> str:
-    launch = "python" if preset.tiny else "torchrun --standalone --nproc_per_node=8"
+def readme(preset: Preset, results: Sequence[RunResult], where: Circumstances) -> str:
+    reasons = why_no_claim(preset, results, where)
+    launch = "python" if where.ranks == 1 else f"torchrun --standalone --nproc_per_node={where.ranks}"
     commands = "\n".join(f"SEED={result.seed} {launch} train_gpt.py" for result in results)
     paragraphs = [
-        f"# {title(preset)}",
+        f"# {title(preset, reasons)}",
         preset.summary,
-        *([f"**{NO_CLAIM}**"] if preset.tiny else []),
-        *[
-            f"**Seed {result.seed}: {overrun}. This is over the budget.**"
-            for result in results
-            for overrun in result.overruns
-        ],
-        f"Hardware: {hardware}.",
+        *([f"**{NO_CLAIM}:**\n\n" + "\n".join(f"- {reason}" for reason in reasons)] if reasons else []),
+        f"Hardware: {where.hardware}. Data: {where.dataset}.",
         score_table(results),
         "The scored weights are those that were read back from the packed artifact. `bytes_total` is the script as shipped and the artifact.",
         f"```bash\npip install -r requirements.txt\n{commands}\n```",

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from reference_trainer.autocast import autocast
+
 BLOCK = 128  # columns whose errors are kept back and applied to the rest of the matrix in one product
 DAMPING = 0.01  # of the mean of the Hessian's diagonal, added to the diagonal
 
@@ -56,7 +58,8 @@ def inverse_factor(hessian: Tensor) -> Tensor:
 def collect_hessians(network: nn.Module, batches: Iterable[Tensor]) -> dict[str, Tensor]:
     """Second moment (in, in) of the inputs of every linear layer, by the name of its weight, over batches (B, T).
 
-    A layer that runs more than once per pass (recurrence, shared weights) sees the inputs of all its runs.
+    The forward pass is that of training, in bfloat16 on a GPU; the second moments are float32. A layer that runs more than
+    once per pass (recurrence, shared weights) sees the inputs of all its runs.
     """
     sums: dict[str, Tensor] = {}
     counts: dict[str, int] = {}
@@ -67,7 +70,7 @@ def collect_hessians(network: nn.Module, batches: Iterable[Tensor]) -> dict[str,
 
         def add(_layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
             inputs = arguments[0].flatten(0, -2).float()  # (tokens, in)
-            sums[name].addmm_(inputs.T, inputs)
+            sums[name].addmm_(inputs.T, inputs)  # in place: autocast leaves it in float32
             counts[name] += inputs.shape[0]
 
         return layer.register_forward_pre_hook(add)
@@ -76,7 +79,8 @@ def collect_hessians(network: nn.Module, batches: Iterable[Tensor]) -> dict[str,
     handles = [watch(name, layer) for name, layer in linears.items()]
     try:
         for tokens in batches:
-            network(tokens)
+            with autocast(tokens.device):
+                network(tokens)
     finally:
         for handle in handles:
             handle.remove()

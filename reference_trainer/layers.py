@@ -19,7 +19,10 @@ def rms_norm(x: Tensor) -> Tensor:
 
 
 class Dense(nn.Linear):
-    """y = x W^T. With `bits`, W is rounded in the forward pass, so that training sees what the artifact will hold."""
+    """y = x W^T. With `bits`, W is rounded in the forward pass, to integers of that width as the artifact will hold them.
+
+    The steps are not quite the artifact's: here each row reaches to its largest magnitude, at export as its format clips.
+    """
 
     def __init__(self, inputs: int, outputs: int, zero: bool = False) -> None:
         super().__init__(inputs, outputs, bias=False)

@@ -1,4 +1,4 @@
-"""Muon for dense matrices, Adam for everything else, and schedules as pure functions of step and progress."""
+"""Muon for linear layers, Adam for everything else, and schedules as pure functions of step and progress."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,9 @@ NEWTON_SCHULZ_STEPS = 5
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:
-    """(..., rows, columns) -> about U V^T of each U S V^T, with singular values between 0.7 and 1.2.
+    """(..., rows, columns) -> about U V^T of each U S V^T: most singular values come to between 0.7 and 1.2.
+
+    Those below about a thousandth of the matrix's norm stay smaller: five steps are too few for them.
 
     Newton-Schulz iteration of X <- a X + b (X X^T) X + c (X X^T)^2 X, as in Muon (Jordan et al. 2024). It works on the
     smaller of both Gram matrices, in bfloat16 on GPUs.

@@ -25,22 +25,22 @@ class TransformerSettings:
     exclusive_last: int = 0  # the last layers with exclusive self-attention (XSA)
     scale_norm_by_depth: bool = False  # layer i scales its normalised input by 1 / sqrt(i + 1)
     unet_skips: bool = False  # the first half of the virtual layers is added to the second, mirrored
+    skips_from_middle: bool = False  # pairs are counted from the middle, not from outside: of nine layers 3-4 .. 0-7
     skip_gates: bool = False  # each skip passes a learned gate
     repeated: tuple[int, ...] = ()  # physical layers that run twice, as one block
     repeat_from: int = 0  # the optimizer step from which they do
     parallel_from: int | None = None  # the first layer whose attention and MLP read the same residual
     value_embeddings: int = 0  # width of the token embeddings that are added to the values; 0 has none
     value_embedding_layers: tuple[int, ...] = ()
-    count_bigram: bool = (
-        False  # adds log p(b|a) - log p(b), counted on training tokens, to the logits before the soft cap
-    )
+    # Adds log p(b|a) - log p(b), counted on training tokens, to the logits before the soft cap.
+    count_bigram: bool = False
     hashed_bigrams: int = 0  # rows of the hashed bigram embedding; 0 has none
     hashed_bigram_width: int = 0
 
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """Muon for the matrices of the blocks, Adam for everything else."""
+    """Muon for the weights of all linear layers, Adam for embeddings, count bigram, vectors and scalars."""
 
     muon_lr: float = 0.04
     muon_momentum: float = 0.95
@@ -77,9 +77,8 @@ class TrainingSettings:
     warmup_steps: int = 20  # in which the learning rate rises
     warmdown: float = 0.06  # the fraction of the run in which the learning rate falls to `final_lr`
     schedule: Literal["linear_warmdown", "cosine_hold_linear"] = "linear_warmdown"
-    cosine_until: int = (
-        0  # `cosine_hold_linear`: cosine to `hold_lr` until here, hold until `hold_until`, linear to zero
-    )
+    # `cosine_hold_linear`: cosine to `hold_lr` until `cosine_until`, hold until `hold_until`, linear to `final_lr`.
+    cosine_until: int = 0
     hold_until: int = 0
     hold_lr: float = 0.1
     final_lr: float = 0.0
@@ -101,6 +100,7 @@ class TestTimeTraining:
     lr: float = 0.002
     momentum: float = 0.9
     sequences_per_step: int = 8  # shared by all ranks
+    batch_windows: int = 2  # windows of a chunk that are scored together: 16 windows are 8 batches, one for each rank
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,7 @@ class EvaluationSettings:
     """How the exported weights are scored."""
 
     sequence: int = 1024
-    stride: int | None = (
-        None  # None scores whole windows side by side; else each window scores its last `stride` tokens
-    )
+    stride: int | None = None  # each window scores its last `stride` tokens; None scores whole windows side by side
     batch_windows: int = 64
     test_time_training: TestTimeTraining | None = None
 
@@ -197,7 +195,7 @@ def tiny_training(settings: TrainingSettings) -> TrainingSettings:
         batch_tokens=8 * TINY_SEQUENCE,
         sequence=TINY_SEQUENCE,
         steps=TINY_STEPS,
-        warmup_steps=2,
+        warmup_steps=min(2, settings.warmup_steps),
         cosine_until=round(settings.cosine_until * ratio),
         hold_until=round(settings.hold_until * ratio),
         log_every=10,

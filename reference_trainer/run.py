@@ -166,10 +166,12 @@ def build_network(preset: Preset, data: Path) -> nn.Module:
         case TransformerSettings() as shape:
             counts = None
             if shape.count_bigram:
-                counts = count_bigrams(training_tokens(data, COUNTED_TOKENS), shape.vocabulary)
+                tokens = training_tokens(data, COUNTED_TOKENS, shape.vocabulary)
+                counts = count_bigrams(tokens, shape.vocabulary)
             return Transformer(shape, counts)
         case ManifoldSettings() as geometry:
-            return ManifoldNetwork(geometry, build_manifold(geometry, training_tokens(data, COUNTED_TOKENS)))
+            tokens = training_tokens(data, geometry.counted_tokens, geometry.vocabulary)
+            return ManifoldNetwork(geometry, build_manifold(geometry, tokens))
         case _:
             raise TypeError(f"no network of {preset.network}")
 

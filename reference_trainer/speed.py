@@ -32,8 +32,9 @@ from reference_trainer.preset import Preset, TransformerSettings, tiny
 from reference_trainer.run import build_network, device_name, exit_status
 from reference_trainer.training import ChangesWithStep, Log, train
 
-# Dense bfloat16 FLOP/s by a part of the device's name, from NVIDIA's data sheets of the SXM parts.
-PEAK_FLOPS = {"H100": 989.5e12, "H200": 989.5e12}
+# Dense bfloat16 FLOP/s from NVIDIA's data sheets, by the name of the device. These are the SXM parts: those on PCIe are
+# slower and have names of their own.
+PEAK_FLOPS = {"NVIDIA H100 80GB HBM3": 989.5e12, "NVIDIA H200": 989.5e12}
 DOCUMENTS, WORDS = 2000, 300  # of the synthetic text, and in each document
 STEP = re.compile(r"^step:(\d+)/(\d+) train_loss:([\d.]+) train_time:\S+ step_avg:([\d.]+)ms$", re.MULTILINE)
 
@@ -83,6 +84,7 @@ def fixed_steps(preset: Preset, steps: int) -> Preset:
 
 def measure(preset: Preset, steps: int, seed: int, files: Files, ranks: Ranks, log: Log) -> Speed:
     """Trains for some steps on one device."""
+    torch.compiler.reset()  # what was compiled for another preset neither fills the cache nor makes shapes dynamic
     torch.manual_seed(seed)
     network = build_network(preset, files.data).to(ranks.device)
     if isinstance(network, ChangesWithStep):
@@ -103,8 +105,7 @@ def flops_per_token(network: nn.Module, sequence: int, device: torch.device) -> 
 
 
 def peak_flops(device: torch.device) -> float | None:
-    name = device_name(device)
-    return next((peak for part, peak in PEAK_FLOPS.items() if part in name), None)
+    return PEAK_FLOPS.get(device_name(device))
 
 
 def report(presets: Sequence[Preset], options: argparse.Namespace, folder: Path) -> None:

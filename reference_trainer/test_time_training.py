@@ -1,9 +1,12 @@
 """Score-first test-time training: the network learns from validation tokens only after their score has been taken."""
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reference_trainer.autocast import autocast
 from reference_trainer.data import ValidationText
 from reference_trainer.distributed import Ranks
 from reference_trainer.evaluation import Score, score_positions
@@ -19,6 +22,8 @@ def score_first(
     nothing is learned from it. All ranks take the same steps.
     """
     assert adaptation.chunk % settings.sequence == 0, "a chunk is trained on in whole sequences"
+    # A chunk is few windows: in batches as large as those of a whole text most ranks would have none of them.
+    settings = replace(settings, batch_windows=adaptation.batch_windows)
     optimizer = torch.optim.SGD(network.parameters(), lr=adaptation.lr, momentum=adaptation.momentum)
     positions = len(text.tokens) - 1
     total = torch.zeros(3, dtype=torch.float64, device=ranks.device)
@@ -57,7 +62,7 @@ def take_step(
         weight.grad = torch.zeros_like(weight)  # a rank without a row adds nothing
     own = slice(ranks.rank, None, ranks.world_size)
     if len(inputs[own]):
-        with torch.autocast(ranks.device.type, torch.bfloat16, enabled=ranks.device.type == "cuda"):
+        with autocast(ranks.device):
             logits = network(inputs[own])
         loss = F.cross_entropy(logits.flatten(0, 1).float(), targets[own].flatten(), reduction="sum")
         (loss / targets.numel()).backward()

@@ -14,6 +14,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reference_trainer.autocast import autocast
 from reference_trainer.averaging import WeightAverage
 from reference_trainer.data import TokenStream
 from reference_trainer.distributed import LARGEST_WORLD, Ranks
@@ -158,13 +159,13 @@ class Trainer:
 
     def _loss_of(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Mean nats per token of (B, T)."""
-        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=inputs.is_cuda):
+        with autocast(inputs.device):
             logits = self.network(inputs)
         return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
 
     def _compile(self) -> None:
         """Compiles every phase that the run will go through, before its clock starts. No weight changes by it."""
-        self.loss_of = torch.compile(self._loss_of, dynamic=False)
+        self.loss_of = torch.compile(self._loss_of, dynamic=False, fullgraph=True)
         length = self.sequences * self.settings.sequence
         tokens = torch.zeros(length + 1, dtype=torch.long, device=self.ranks.device)
         inputs, targets = tokens[:-1].view(self.sequences, -1), tokens[1:].view(self.sequences, -1)  # as the stream's

@@ -61,23 +61,34 @@ class Block(nn.Module):
         return rms_norm(x) * self.norm_scale
 
 
-class MirrorSkips(nn.Module):
-    """U-Net (Ronneberger et al. 2015): what layer i wrote is added where layer n - 1 - i reads.
+def mirrored_layer(layer: int, virtual_layers: int, from_middle: bool) -> int | None:
+    """The layer whose output is added where `layer` reads, if there is one.
 
-    Pairs are counted from outside, so that they stay the same when layers repeat in the middle. A middle pair of
-    neighbours would add the stream to itself and is left out.
+    From outside it is n - 1 - i, so that pairs stay the same when layers repeat in the middle; a middle pair of neighbours
+    would add the stream to itself and is left out. From the middle the second half begins with such a pair, and of an odd
+    number of layers the last has no partner: the pairs of the challenge's root script.
     """
+    if from_middle:
+        mirror = 2 * (virtual_layers // 2) - 1 - layer
+        return mirror if 0 <= mirror < layer else None
+    mirror = virtual_layers - 1 - layer
+    return mirror if mirror < layer - 1 else None
 
-    def __init__(self, virtual_layers: int, width: int, gated: bool) -> None:
+
+class MirrorSkips(nn.Module):
+    """U-Net (Ronneberger et al. 2015): what a layer of the first half wrote is added where one of the second reads."""
+
+    def __init__(self, virtual_layers: int, width: int, gated: bool, from_middle: bool = False) -> None:
         super().__init__()
-        pairs = (virtual_layers - 1) // 2
+        self.from_middle = from_middle
+        pairs = virtual_layers // 2 if from_middle else (virtual_layers - 1) // 2
         self.scale = nn.Parameter(torch.ones(pairs, width))
         self.gate = nn.Parameter(torch.zeros(pairs, width)) if gated else None
 
     def forward(self, x: Tensor, written: list[Tensor], virtual_layers: int) -> Tensor:
         """x: (B, T, W) before the next layer; written: what each earlier layer left."""
-        mirror = virtual_layers - 1 - len(written)
-        if mirror >= len(written) - 1:
+        mirror = mirrored_layer(len(written), virtual_layers, self.from_middle)
+        if mirror is None:
             return x
         skip = self.scale[mirror].type_as(x) * written[mirror]
         if self.gate is None:
@@ -113,7 +124,9 @@ class Transformer(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.005)  # tied: the first logits are close to zero
         self.blocks = nn.ModuleList(Block(settings, layer) for layer in range(settings.layers))
         self.skips = (
-            MirrorSkips(len(layer_order(settings, repeat=True)), settings.width, settings.skip_gates)
+            MirrorSkips(
+                len(layer_order(settings, repeat=True)), settings.width, settings.skip_gates, settings.skips_from_middle
+            )
             if settings.unet_skips
             else None
         )

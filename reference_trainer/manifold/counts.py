@@ -18,9 +18,7 @@ class Cooccurrence:
 
 
 def count_cooccurrence(tokens: NDArray[np.uint16], vocabulary: int, window: int) -> Cooccurrence:
-    """`tokens` must be training tokens: the manifold is shipped with the weights, and is trained as they are."""
-    if tokens.size and int(tokens.max()) >= vocabulary:
-        raise ValueError(f"token {int(tokens.max())} is outside the vocabulary of {vocabulary}")
+    """Of (n,) training tokens below `vocabulary`: the manifold is shipped with the weights, and is trained as they are."""
     by_distance = [count_pairs(tokens, vocabulary, distance) for distance in range(1, window + 1)]
     return Cooccurrence(near=torch.stack(by_distance).sum(dim=0), adjacent=by_distance[0])
 

@@ -34,9 +34,8 @@ class Geometry:
         lengths and angles. Summed over all senders it needs two products with a (T, T) matrix, and no (T, T, D) tensor.
         """
         tangent = messages - (messages * self.points).sum(dim=-1, keepdim=True) * self.points
-        along = (
-            self.points @ tangent.mT / (1 + self.cosines).clamp_min(1e-3)
-        )  # opposite points have no one great circle
+        # Opposite points have no one great circle, and a divisor of zero without the clamp.
+        along = self.points @ tangent.mT / (1 + self.cosines).clamp_min(1e-3)
         bent = weights * along
         return weights @ tangent - bent @ self.points - bent.sum(dim=-1, keepdim=True) * self.points
 

@@ -1,4 +1,8 @@
-"""A frozen token manifold from corpus co-occurrence, and four hops of message passing over it. Strictly causal."""
+"""A frozen token manifold from corpus co-occurrence, and four hops of message passing over it. Strictly causal.
+
+Without a source, chosen here: the step at which training ends, the batch, the sequence, the learning rates (those of `baseline`),
+the warm-up, and the constants of the physics in `ManifoldSettings`.
+"""
 
 from reference_trainer.manifold.settings import ManifoldSettings
 from reference_trainer.preset import Averaging, EvaluationSettings, Preset, TrainingSettings

@@ -2,6 +2,10 @@
 
 Layers 0-5 encode, 6-10 decode. Weights are EMA's, averaged over a plateau of the learning rate at the end (SWA). At
 evaluation each chunk of 32,768 tokens is scored before any step on it.
+
+Without a source, chosen here: the learning rates of Adam's groups, the warm-up of the learning rate and of Muon's momentum,
+the warm-down with its plateau, the batch, the sequence, the MLP ratio, with which the artifact is below the cap right after
+initialisation, and the epochs and the learning rate of test-time training.
 """
 
 from reference_trainer.preset import (

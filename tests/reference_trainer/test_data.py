@@ -276,7 +276,13 @@ def test_the_global_batch_does_not_depend_on_the_ranks(three_shards: Path, world
 
 @pytest.mark.parametrize("at_most", [1, 40, 41, 100, 1000])
 def test_counts_are_taken_on_the_first_training_tokens(three_shards: Path, at_most: int) -> None:
-    assert training_tokens(three_shards, at_most).tolist() == list(range(min(at_most, 100)))
+    assert training_tokens(three_shards, at_most, 100).tolist() == list(range(min(at_most, 100)))
+
+
+def test_counted_tokens_are_of_the_vocabulary(three_shards: Path) -> None:
+    assert len(training_tokens(three_shards, 50, 50)) == 50  # what lies behind them is not looked at
+    with pytest.raises(BadInput, match=f"token 50 in {three_shards}, but the vocabulary has 50"):
+        training_tokens(three_shards, 51, 50)
 
 
 # From plain text

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from reference_trainer import preset as preset_module
 from reference_trainer.__main__ import PRESETS, main
 from reference_trainer.bundling import bundle
 from reference_trainer.data import Files, default_files, write_shard
-from reference_trainer.folder import readme, submission
+from reference_trainer.folder import Circumstances, readme, submission, why_no_claim
 from reference_trainer.preset import tiny
 from reference_trainer.run import RunResult
 
@@ -57,7 +58,9 @@ def test_submission_json_states_what_the_log_shows(folder: Path) -> None:
 
 def test_the_folder_makes_no_claim(folder: Path) -> None:
     for name in ("README.md", "submission.json"):
-        assert "makes no claim on any track" in (folder / name).read_text("utf-8")
+        text = (folder / name).read_text("utf-8")
+        assert "makes no claim on any track" in text
+        assert "its data are a generated text" in text
 
 
 def test_the_auditor_finds_nothing_in_the_code(folder: Path) -> None:
@@ -118,17 +121,75 @@ def result(seed: int, bpb: float, overruns: tuple[str, ...] = ()) -> RunResult:
     return RunResult(seed, 2 * bpb, bpb, 80_000, 15_000_000 + seed, 14_000, 598.0, 60.0, overruns)
 
 
+OFFICIAL = Circumstances(8, "NVIDIA H100 80GB HBM3", "fineweb10B_sp1024")
+
+
 def test_a_full_run_is_sent_to_the_record_track() -> None:
-    stated = submission(PRESETS["baseline"], [result(1, 1.2), result(2, 1.3), result(3, 1.4)], "8 x NVIDIA H100")
+    stated = submission(PRESETS["baseline"], [result(1, 1.2), result(2, 1.3), result(3, 1.4)], OFFICIAL)
     assert stated["track"] == "10min_16mb"
     assert (stated["val_bpb"], stated["val_loss"]) == (pytest.approx(1.3), pytest.approx(2.6))
     assert stated["bytes_total"] == 15_080_003
-    assert "claim" not in json.dumps(stated)
+    assert stated["hardware"] == "8 x NVIDIA H100 80GB HBM3"
+    assert "claim" not in json.dumps(stated) + readme(PRESETS["baseline"], [result(1, 1.2)], OFFICIAL)
 
 
-def test_a_run_over_its_budget_says_so() -> None:
-    text = readme(PRESETS["baseline"], [result(1, 1.2, ("evaluation took 612.0 s of 600 s",))], "8 x NVIDIA H100")
-    assert "Seed 1: evaluation took 612.0 s of 600 s. This is over the budget." in text
+OVERRUN = ("evaluation took 612.0 s of 600 s",)
+WITHOUT_CLAIM = {
+    "too few ranks": (False, replace(OFFICIAL, ranks=4), (), "it ran on 4 x NVIDIA H100 80GB HBM3, not on 8 x H100"),
+    "other GPUs": (False, replace(OFFICIAL, device="NVIDIA H200"), (), "it ran on 8 x NVIDIA H200, not on 8 x H100"),
+    "other data": (
+        False,
+        replace(OFFICIAL, dataset="novels"),
+        (),
+        "its data are novels, not an export of FineWeb by the challenge (fineweb10B_*)",
+    ),
+    "an overrun of one seed": (
+        False,
+        OFFICIAL,
+        OVERRUN,
+        "seed 2 is over the budget: evaluation took 612.0 s of 600 s",
+    ),
+    "a shrunken network": (
+        True,
+        OFFICIAL,
+        (),
+        "its network is shrunken and takes a fixed number of steps, so that its val_bpb compares with nothing",
+    ),
+}
+
+
+@pytest.mark.parametrize("small, where, overruns, reason", WITHOUT_CLAIM.values(), ids=WITHOUT_CLAIM)
+def test_a_run_that_cannot_claim_the_track_says_why(
+    small: bool, where: Circumstances, overruns: tuple[str, ...], reason: str
+) -> None:
+    preset = tiny(PRESETS["baseline"]) if small else PRESETS["baseline"]
+    results = [result(1, 1.2), result(2, 1.3, overruns)]
+    assert why_no_claim(preset, results, where) == [reason]
+    stated = submission(preset, results, where)
+    assert stated["track"] == "none"
+    assert stated["blurb"] == f"{preset.summary} This run makes no claim on any track: {reason}."
+    text = readme(preset, results, where)
+    assert f"**This run makes no claim on any track:**\n\n- {reason}\n" in text
+    assert "without a claim" in text.splitlines()[0]
+
+
+def test_every_reason_is_given() -> None:
+    reasons = why_no_claim(
+        tiny(PRESETS["baseline"]), [result(1, 1.2, OVERRUN * 2)], Circumstances(1, "CPU", "a generated text")
+    )
+    assert len(reasons) == 5
+
+
+def test_a_tiny_run_on_a_text_of_ones_own_is_not_called_generated(
+    tmp_path: Path, few_steps: None, files: Files
+) -> None:
+    (tmp_path / "novels").symlink_to(files.data)
+    arguments = ["baseline", "--tiny", "--out", str(tmp_path / "out"), "--data", str(tmp_path / "novels")]
+    assert main([*arguments, "--tokenizer", str(files.tokenizer)]) == 0
+    for name in ("README.md", "submission.json"):
+        text = (tmp_path / "out" / name).read_text("utf-8")
+        assert "its data are novels, not an export of FineWeb" in text
+        assert "generated" not in text
 
 
 # Bad input
@@ -176,6 +237,37 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFi
     assert line.startswith(f"error: cannot write {tmp_path}/file/out")
 
 
+@pytest.mark.parametrize("out", [".", "", "inner/..", "inner/../../here"])
+def test_the_folder_has_its_own_name(
+    out: str, tmp_path: Path, few_steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here" / "inner").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(["baseline", "--tiny", "--seed", "42", "--out", out]) == 0
+    assert (tmp_path / "here" / "submission.json").exists()
+    assert (tmp_path / "here.work" / "final_model_seed42.bin").exists()
+
+
+def test_a_folder_without_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    for out in ("/", "/.."):
+        assert (
+            refused(["baseline", "--tiny", "--out", out], capsys) == f"error: {out} is no place for a submission folder"
+        )
+
+
+@pytest.mark.parametrize("preset", ["count-bigram", "manifold"])
+def test_a_training_token_beyond_the_vocabulary(
+    preset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], files: Files
+) -> None:
+    """Where tokens are counted before the first batch."""
+    for shard in files.data.glob("fineweb_val_*.bin"):
+        (tmp_path / shard.name).symlink_to(shard)
+    write_shard(tmp_path / "fineweb_train_000000.bin", [1, 600] * 5000)
+    arguments = [preset, "--tiny", "--out", str(tmp_path / "out"), "--tokenizer", str(files.tokenizer)]
+    line = refused([*arguments, "--data", str(tmp_path)], capsys)
+    assert line == f"error: token 600 in {tmp_path}, but the vocabulary has 512"
+
+
 def test_logs_of_other_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "train_seed7.log").write_text("a run of another day")
     line = refused(["baseline", "--tiny", "--seed", "42", "--out", str(tmp_path)], capsys)
@@ -188,3 +280,12 @@ def test_seeds_that_are_no_numbers(seeds: str, capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit) as ended:
         main(["baseline", f"--seeds={seeds}"])
     assert ended.value.code == 2
+    assert "is no list of numbers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seeds", ["1,1", "7,42,07"])
+def test_repeated_seeds(seeds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["baseline", f"--seeds={seeds}"])
+    assert ended.value.code == 2
+    assert f"'{seeds}' repeats a seed" in capsys.readouterr().err

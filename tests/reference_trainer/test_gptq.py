@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from reference_trainer import gptq as gptq_module
 from reference_trainer.gptq import BLOCK, collect_hessians, gptq, inverse_factor
 from reference_trainer.quantisation import (
     DeviationClip,
@@ -177,6 +178,17 @@ def test_hessians_are_second_moments_of_all_inputs_by_parameter_name() -> None:
     torch.testing.assert_close(hessians["shared.weight"], second_moment(torch.cat([x, middle])).detach())
     torch.testing.assert_close(hessians["head.weight"], second_moment(network.shared(middle)).detach())
     assert not hessians["head.weight"].requires_grad
+
+
+def test_inputs_are_those_of_half_precision_and_their_products_are_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What happens on a GPU."""
+    monkeypatch.setattr(gptq_module, "autocast", lambda device: torch.autocast(device.type, torch.bfloat16))
+    network, tokens = Twice(), torch.randint(11, (8, 32))
+    hessian = collect_hessians(network, [tokens])["head.weight"]
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        inputs = network.shared(torch.tanh(network.shared(network.embedding(tokens)))).flatten(0, 1)
+    assert (inputs.dtype, hessian.dtype) == (torch.bfloat16, torch.float32)
+    torch.testing.assert_close(hessian, second_moment(inputs.float()))
 
 
 def test_no_hook_stays_behind() -> None:

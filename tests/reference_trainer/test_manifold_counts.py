@@ -34,11 +34,6 @@ def test_texts_shorter_than_the_window(length: int) -> None:
     assert counts.near.sum() == max(0, length - 1)
 
 
-def test_a_token_outside_the_vocabulary_is_an_error() -> None:
-    with pytest.raises(ValueError, match="token 6 is outside the vocabulary of 6"):
-        count_cooccurrence(np.array([1, 6], np.uint16), VOCABULARY, 1)
-
-
 def test_positive_pmi_is_its_definition(tokens: np.ndarray) -> None:
     counts = count_cooccurrence(tokens, VOCABULARY, 2).near
     table = positive_pmi(counts)

@@ -59,6 +59,14 @@ def trained(steps: int = 6) -> ManifoldNetwork:
     return network
 
 
+def test_it_compiles_as_one_graph() -> None:
+    torch.compiler.reset()
+    network = randomised()
+    tokens = torch.randint(SMALL.vocabulary, (2, LENGTH), generator=torch.Generator().manual_seed(2))
+    compiled = torch.compile(network, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(tokens), network(tokens))
+
+
 @torch.no_grad()
 def assert_causal(network: ManifoldNetwork, length: int) -> None:
     tokens = torch.randint(SMALL.vocabulary, (2, length), generator=torch.Generator().manual_seed(2))

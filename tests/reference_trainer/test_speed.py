@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from reference_trainer import speed as speed_module
 from reference_trainer.__main__ import PRESETS
 from reference_trainer.errors import BadInput
 from reference_trainer.preset import Preset, TransformerSettings
 from reference_trainer.speed import Run, Speed, comparison_row, finished, flops_per_token, main, peak_flops, phases
+from reference_trainer.training import TrainingResult
 from reference_trainer.transformer import Transformer
 
 CPU = torch.device("cpu")
@@ -87,11 +89,32 @@ def test_utilisation() -> None:
 
 
 @pytest.mark.parametrize(
-    "name, peak", [("NVIDIA H200", 989.5e12), ("NVIDIA H100 80GB HBM3", 989.5e12), ("CPU", None), ("NVIDIA L4", None)]
+    "name, peak",
+    [
+        ("NVIDIA H200", 989.5e12),
+        ("NVIDIA H100 80GB HBM3", 989.5e12),
+        ("CPU", None),
+        ("NVIDIA H100 PCIe", None),
+        ("NVIDIA H200 NVL", None),
+    ],
 )
 def test_peaks(name: str, peak: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reference_trainer.speed.device_name", lambda device: name)
     assert peak_flops(CPU) == peak
+
+
+def test_every_measurement_compiles_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one process the second preset is not compiled as a change of the first."""
+    order: list[str] = []
+    monkeypatch.setattr(torch.compiler, "reset", lambda: order.append("reset"))
+
+    def train(*_: object) -> TrainingResult:
+        order.append("train")
+        return TrainingResult({}, 1, 1.0, "steps")
+
+    monkeypatch.setattr(speed_module, "train", train)
+    assert main(["baseline", "unet-ttt", "--tiny", "--steps", "1", "--device", "cpu"]) == 0
+    assert order == ["reset", "train"] * 3  # two phases of the second
 
 
 def test_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,24 +1,26 @@
 """Score-first: nothing that a position's own chunk or later text holds reaches its score."""
 
 import copy
+from collections.abc import Sequence
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reference_trainer import test_time_training
+from reference_trainer import evaluation, test_time_training
 from reference_trainer.data import ValidationText
 from reference_trainer.distributed import Ranks
-from reference_trainer.evaluation import score_positions, score_text
+from reference_trainer.evaluation import Window, score_positions, score_text
 from reference_trainer.preset import EvaluationSettings, TestTimeTraining
+from reference_trainer.presets.unet_ttt import PRESET as UNET_TTT
 from reference_trainer.test_time_training import score_first
 from tests.reference_trainer.networks import Averaging
 
 VOCABULARY = 50
 ALONE = Ranks(0, 1, torch.device("cpu"))
 EVALUATION = EvaluationSettings(sequence=8, stride=4, batch_windows=4)
-ADAPTATION = TestTimeTraining(chunk=16, epochs=2, lr=0.1, momentum=0.9, sequences_per_step=8)
+ADAPTATION = TestTimeTraining(chunk=16, epochs=2, lr=0.1, momentum=0.9, sequences_per_step=8, batch_windows=4)
 
 
 def repetitive_text(length: int) -> ValidationText:
@@ -149,6 +151,33 @@ def test_a_rank_without_a_row_takes_the_step_as_well() -> None:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     test_time_training.take_step(network, optimizer, text.tokens[None, :8], text.tokens[None, 1:], last)
     assert taken == [0.0] * len(list(network.parameters()))
+
+
+def test_every_one_of_eight_ranks_scores_a_part_of_each_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the numbers of the preset, whose chunk of 32,768 tokens is 16 windows."""
+    settings = UNET_TTT.evaluation
+    assert settings.test_time_training is not None
+    scored: list[Window] = []
+
+    def listening(network: nn.Module, text: object, batch: Sequence[Window], device: torch.device) -> Tensor:
+        scored.extend(batch)
+        return torch.ones(3, dtype=torch.float64)
+
+    class OneOfEight(Ranks):
+        def sum(self, tensor: Tensor) -> Tensor:
+            return tensor
+
+    monkeypatch.setattr(evaluation, "score_batch", listening)
+    monkeypatch.setattr(test_time_training, "adapt", lambda *_: None)
+    text = repetitive_text(2 * settings.test_time_training.chunk + 1)
+    starts = []
+    for rank in range(8):
+        scored.clear()
+        ranks = OneOfEight(rank, 8, torch.device("cpu"))
+        score_first(Averaging(VOCABULARY), text, settings, settings.test_time_training, ranks)
+        assert len(scored) == 4  # two windows of each chunk
+        starts += [window.start for window in scored]
+    assert sorted(starts) == list(range(0, 65_536, settings.sequence))
 
 
 def test_a_chunk_is_made_of_whole_sequences() -> None:

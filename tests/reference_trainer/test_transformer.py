@@ -87,7 +87,7 @@ def parameters_by_hand(s: TransformerSettings) -> int:
     vectors = s.heads + 4 * s.width  # gain, scales of attention and MLP, mix of two
     total = s.vocabulary * s.width + s.layers * (matrices + vectors)
     if s.unet_skips:
-        total += (s.layers + len(s.repeated) - 1) // 2 * s.width * (1 + s.skip_gates)
+        total += (s.layers + len(s.repeated) - (not s.skips_from_middle)) // 2 * s.width * (1 + s.skip_gates)
     if s.value_embeddings:
         total += s.value_embeddings * (s.vocabulary + kv_width) + len(s.value_embedding_layers)
     return total + s.count_bigram * s.vocabulary**2 + s.hashed_bigram_width * (s.hashed_bigrams + s.width)
@@ -156,8 +156,8 @@ def plain_forward(network: Transformer, tokens: Tensor) -> Tensor:
     x = first = plain_norm(x)
     written: list[Tensor] = []
     for place, layer in enumerate(network.order):
-        mirror = len(network.order) - 1 - place
-        if s.unet_skips and mirror < place - 1:
+        mirror = len(network.order) - (2 if s.skips_from_middle else 1) - place
+        if s.unet_skips and 0 <= mirror < place - (0 if s.skips_from_middle else 1):
             skip = w["skips.scale"][mirror] * written[mirror]
             share = w["skips.gate"][mirror].sigmoid() if s.skip_gates else None
             x = x + skip if share is None else (1 - share) * x + share * skip
@@ -200,15 +200,17 @@ def test_layers_repeat_from_their_step_on() -> None:
 
 
 @pytest.mark.parametrize(
-    "layers, read",
+    "layers, from_middle, read",
     [
-        (9, {5: 3, 6: 2, 7: 1, 8: 0}),
-        (11, {6: 4, 7: 3, 8: 2, 9: 1, 10: 0}),
-        (14, {8: 5, 9: 4, 10: 3, 11: 2, 12: 1, 13: 0}),
+        (9, False, {5: 3, 6: 2, 7: 1, 8: 0}),
+        (9, True, {4: 3, 5: 2, 6: 1, 7: 0}),
+        (8, True, {4: 3, 5: 2, 6: 1, 7: 0}),
+        (11, False, {6: 4, 7: 3, 8: 2, 9: 1, 10: 0}),
+        (14, False, {8: 5, 9: 4, 10: 3, 11: 2, 12: 1, 13: 0}),
     ],
 )
-def test_skips_join_mirrored_layers(layers: int, read: dict[int, int]) -> None:
-    skips = MirrorSkips(layers, 1, gated=False)
+def test_skips_join_mirrored_layers(layers: int, from_middle: bool, read: dict[int, int]) -> None:
+    skips = MirrorSkips(layers, 1, gated=False, from_middle=from_middle)
     assert skips.scale.shape == (len(read), 1)
     joined = {}
     for place in range(layers):
