@@ -123,3 +123,18 @@ def test_the_log_of_another_script_makes_less_sure() -> None:
     report = judged("ttt/prequant", script(ADAPT), "", **{"train.log": "quantized_ensemble bpb=1.1 val_bpb:1.1000\n"})
     assert [finding.confidence for finding in report.findings] == [Confidence.MEDIUM]
     assert ["no shipped script holds" in gap.reason for gap in report.gaps] == [True]
+
+
+@pytest.mark.parametrize(
+    "path,verdict",
+    [
+        ('"data/fineweb_val_000001.bin"', Verdict.ILLEGAL),
+        ("input()", Verdict.REVIEW),
+        ('"data/fineweb_train_000001.bin"', Verdict.CLEAN),
+    ],
+    ids=["validation", "nobody knows", "training"],
+)
+def test_a_text_of_unknown_origin_accuses_nobody(path: str, verdict: Verdict) -> None:
+    adapted = ADAPT.replace("val[", "text[")
+    text = f'{PRELUDE}text = torch.from_numpy(np.fromfile({path}, dtype="<u2"))\n{adapted}{SCORE}'
+    assert judged("ttt/prequant", text, "").verdict is verdict
