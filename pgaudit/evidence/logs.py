@@ -1,7 +1,6 @@
 """Training and evaluation logs to facts, each with its line.
 
-A log is read once, line by line, and of every kind of fact a bounded number is kept. Source code that the script printed
-into its log is recognised and left out. Several runs may have been written into one log, one after the other.
+Read once, line by line; of each kind of fact a bounded number is kept. Printed source code is left out. Several runs may follow each other.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def weigh(folder: Path, before: Mapping[str, Fingerprint], sizes: Sizes, main: s
     """Weigh what a run left in its private folders, given the files that were there before it."""
     after = inventory(folder)
     fresh = [(folder / path, path) for path in after if after[path] != before.get(path)]
-    fresh += [(temporary / path, f"/tmp/{path}") for path in inventory(temporary)]  # noqa: S108
+    fresh += [(temporary / path, f"/tmp/{path}") for path in inventory(temporary)]  # noqa: S108 -- its name inside the sandbox
     models = [(size, name) for file, name in fresh if (size := _compressed_size(file))]
     model, name = max(models, default=(None, ""))
     altered = tuple(sorted(path for path in before if after.get(path) != before[path]))

@@ -12,7 +12,8 @@ asked for the right one.
 The last source text before the final score has to hold 92 % of the distinct lines of some shipped script, without indentation and
 comments, of whatever layer (settings that were changed between seeds leave more than 95 %). The last code size that is stated has to lie
 within 8 % of a script, of its unpacked text, or between the main script and all code files together; far smaller ones are sizes
-after packing.
+after packing. A size is asked only where the log prints no source: the text tells more. A log's source that holds the shipped script and
+defines more than it is a warning.
 
 ## Known limits
 Logs that print neither source nor code size. A script that was cleaned up more than a little after the run.

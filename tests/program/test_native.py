@@ -320,8 +320,11 @@ def test_broken_sources_lower_all_the_same(seed: int) -> None:
             source[at:at] = rng.choice(
                 ["(", ")", "{", "}", "*", "&", "->", "<", ";", ",", "struct ", "for (", "#if ", "= {", '"']
             )
-    module = lower_native("".join(source), "broken")
+    text = "".join(source)
+    module = lower_native(text, "broken")
     walk(module)
+    lines = [part.line for part in ir.nodes(module.body) if isinstance(part, ir.Node)]
+    assert all(1 <= line <= text.count("\n") + 1 for line in lines)
 
 
 def test_nothing_is_a_module_too() -> None:
