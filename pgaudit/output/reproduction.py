@@ -12,7 +12,8 @@ from typing import Any
 from pgaudit.output import Format, escape
 from pgaudit.output.json import document, value
 from pgaudit.report import Report
-from pgaudit.reproduce.outcome import Check, Reproduction, Status
+from pgaudit.reproduce.check import Check, Status
+from pgaudit.reproduce.outcome import Reproduction
 from pgaudit.reproduce.plan import Plan
 
 WIDTH = 100

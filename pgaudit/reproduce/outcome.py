@@ -13,6 +13,7 @@ from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.numbers import byte_count, number
 from pgaudit.level import TOLERANCE
 from pgaudit.policy import Edition
+from pgaudit.reproduce.check import OPEN, Check, Status
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.result import SeedResult
 from pgaudit.reproduce.statistics import MARGIN, Answer, Equivalence, equivalence, spread_remark
@@ -24,39 +25,12 @@ PART_OF_LIE = 0.03
 """Part of the reported time that it may differ: things a script rightly leaves out of its clock."""
 
 
-class Status(StrEnum):
-    """What became of one claim."""
-
-    HOLDS = "holds"
-    FAILS = "fails"
-    NOT_COMPARABLE = "not comparable"
-    NOT_DECIDED = "not decided"
-    NOT_MEASURED = "not measured"
-    NOT_STATED = "not stated"
-
-
-OPEN = {Status.NOT_DECIDED, Status.NOT_MEASURED}
-
-
 class Result(StrEnum):
     """What became of the re-run as a whole."""
 
     HOLDS = "holds"
     FAILS = "fails"
     INCOMPLETE = "incomplete"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One claim beside what was measured."""
-
-    name: str
-    status: Status
-    claimed: str
-    measured: str
-    because: str
-    source: str
-    """How the measured value was had."""
 
 
 @dataclass(frozen=True)

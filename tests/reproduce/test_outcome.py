@@ -13,9 +13,10 @@ from pgaudit import policy
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.output import Format
 from pgaudit.output.reproduction import render, render_plan
+from pgaudit.reproduce.check import Status
 from pgaudit.reproduce.hardware import Gpu, Hardware
 from pgaudit.reproduce.interpreter import Interpreter
-from pgaudit.reproduce.outcome import Reproduction, Result, Status, hopeless, judge
+from pgaudit.reproduce.outcome import Reproduction, Result, hopeless, judge
 from pgaudit.reproduce.plan import Plan, Wishes, make
 from pgaudit.reproduce.report import report_of
 from pgaudit.reproduce.result import SeedResult
