@@ -94,6 +94,7 @@ def _terminal(run: Reproduction, report: Report) -> Iterator[str]:
     for row in _rows(run):
         widths = (8, 10, 10, 10, 10, 11, 10)
         yield "  ".join([*(f"{cell:>{width}}" for cell, width in zip(row[:-1], widths, strict=True)), show(row[-1])])
+    yield from (f"  {line}" for line in _gpus(run))
     for remark in (*run.remarks, *([f"stopped early: {run.stopped}"] if run.stopped else [])):
         yield from wrap(show(remark), WIDTH - 2, initial_indent="! ", subsequent_indent="  ")
     yield ""
@@ -122,7 +123,7 @@ def _markdown(run: Reproduction, report: Report) -> Iterator[str]:
     for row in _rows(run):
         yield f"| {' | '.join(map(_cell, row))} |"
     yield ""
-    for remark in (*run.remarks, *([f"stopped early: {run.stopped}"] if run.stopped else [])):
+    for remark in (*_gpus(run), *run.remarks, *([f"stopped early: {run.stopped}"] if run.stopped else [])):
         yield f"- {show(remark)}"
     yield ""
     yield f"<sub>Times by pgaudit's own clock, sizes weighed by pgaudit, scores as printed by the run. pgaudit {report.version}, policy edition {report.edition}, plan {run.plan.digest}</sub>"
@@ -154,6 +155,18 @@ def _rows(run: Reproduction) -> Iterator[tuple[str, ...]]:
             f"{seed.peak_bytes / 2**20:,.0f} MiB",
             seed.ending,
         )
+
+
+def _gpus(run: Reproduction) -> Iterator[str]:
+    """Memory and clocks of the GPUs, a line per seed."""
+    for seed in run.seeds:
+        if seed.gpu:
+            clock = (
+                f"SM clock {seed.gpu.clock_mhz:g} MHz, lowest {seed.gpu.lowest_clock_mhz:g}"
+                if seed.gpu.clock_mhz
+                else "never busy"
+            )
+            yield f"seed {seed.seed}: GPU memory at most {seed.gpu.peak_bytes / 2**30:.1f} GiB on one; {clock}"
 
 
 def _number(number: float | None, digits: int) -> str:

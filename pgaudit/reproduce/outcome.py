@@ -16,6 +16,7 @@ from pgaudit.policy import Edition
 from pgaudit.reproduce.check import OPEN, Check, Status
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.result import SeedResult
+from pgaudit.reproduce.significance import step_over_record
 from pgaudit.reproduce.statistics import MARGIN, Answer, Equivalence, equivalence, spread_remark
 from pgaudit.reproduce.supervise import Ending
 
@@ -66,6 +67,8 @@ def judge(
     """Every check, the comparison of the score, and what is worth a remark."""
     score, check = _score(evidence.claims, plan, seeds, margin)
     checks = [check, _size(evidence, seeds), *_times(evidence.edition, plan, seeds), _clock(seeds)]
+    step = step_over_record(evidence, plan, seeds)
+    checks += [step] if step else []
     return tuple(checks), score, tuple(_remarks(evidence, seeds))
 
 
@@ -222,6 +225,10 @@ def _remarks(evidence: Evidence, seeds: Sequence[SeedResult]) -> Iterator[str]:
             yield f"seed {seed.seed}: {seed.left_running} processes were still running and were ended"
         if seed.altered:
             yield f"seed {seed.seed}: the run changed files that were shipped: {', '.join(seed.altered[:5])}"
+        if seed.files_read is None:
+            yield f"seed {seed.seed}: this file system does not record reads; the code is what the script names"
+        elif seed.files_read:
+            yield f"seed {seed.seed}: the run read shipped files beside its code: {', '.join(seed.files_read[:5])}"
         if seed.reported_total_bytes is not None and seed.total_bytes not in (None, seed.reported_total_bytes):
             yield f"seed {seed.seed}: the run says {seed.reported_total_bytes:,} B in all, {seed.total_bytes:,} B were weighed"
         if seed.other_compressed_bytes:
