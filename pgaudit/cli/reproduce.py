@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,9 @@ from pgaudit.output import Format
 
 if TYPE_CHECKING:
     from pgaudit.evidence.evidence import Evidence
+    from pgaudit.policy import Edition
+    from pgaudit.reproduce.calibration import Calibration
+    from pgaudit.reproduce.hardware import Hardware
     from pgaudit.reproduce.outcome import Reproduction
     from pgaudit.reproduce.plan import Plan
     from pgaudit.sandbox import Backend
@@ -74,6 +78,13 @@ def reproduce(
     total: Annotated[Seconds, typer.Option("--total-limit", min=0.1, help="Seconds of one seed.")] = None,
     grace: Annotated[Seconds, typer.Option(min=0.0, help="Seconds beyond a limit, and from TERM to KILL.")] = None,
     processes: Annotated[int | None, typer.Option("--max-processes", min=8, help="Processes and threads.")] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="First time the reference trainer on this node, for a fixed number of steps."),
+    ] = False,
+    scale: Annotated[
+        bool, typer.Option("--scale-times", help="Show times divided by the calibration's factor too; never a pass.")
+    ] = False,
     margin: Annotated[float, typer.Option(help="Of the equivalence test, nats per token.")] = 0.005,
     image: Annotated[str | None, typer.Option(help="Run in a container of this image (docker or podman).")] = None,
     bare: Annotated[
@@ -143,9 +154,11 @@ def reproduce(
         raise typer.Exit(ExitCode.CLEAN)
     if not ignore_requirements:
         planning.refuse_missing(made)
-    run = _run(
-        made, evidence, _sandbox(bare=bare, image=image), runs, margin, bundled, resume=resume, stop_early=stop_early
-    )
+    backend = _sandbox(bare=bare, image=image)
+    pace = _calibrate(runs, backend, machine, chosen, tiny=tiny) if calibrate or scale else None
+    factor = pace.factor if pace and scale else None
+    run = _run(made, evidence, backend, runs, margin, factor, resume=resume, stop_early=stop_early)
+    run = replace(run, bundled=bundled, calibration=pace)
     from pgaudit.reproduce.report import report_of
 
     with writing(output) as stream:
@@ -159,7 +172,7 @@ def _run(
     backend: Backend,
     runs: Path,
     margin: float,
-    bundled: str,
+    factor: float | None,
     *,
     resume: bool,
     stop_early: bool,
@@ -189,9 +202,18 @@ def _run(
         )
     finally:
         ledger.close()
-    checks, score, remarks = judge(evidence, plan, results, margin)
+    checks, score, remarks = judge(evidence, plan, results, margin, factor)
     remarks = (*plan.remarks, *remarks)
-    return Reproduction(plan, backend.name, backend.encloses, tuple(results), checks, score, remarks, stopped, bundled)
+    return Reproduction(plan, backend.name, backend.encloses, tuple(results), checks, score, remarks, stopped)
+
+
+def _calibrate(runs: Path, backend: Backend, machine: Hardware, edition: Edition, *, tiny: bool) -> Calibration:
+    from pgaudit.reproduce.calibration import calibrate
+
+    if not tiny and not machine.gpus:
+        raise TargetError("there is no GPU to calibrate", hint="--tiny --calibrate shows the flow on a CPU")
+    typer.echo("calibration: the reference trainer, for a fixed number of steps", err=True)
+    return calibrate(runs, backend, machine, edition, tiny=tiny)
 
 
 def _sandbox(*, bare: bool, image: str | None) -> Backend:

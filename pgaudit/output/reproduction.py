@@ -51,6 +51,7 @@ def measurements(run: Reproduction) -> dict[str, Any]:
             "enclosed": run.enclosed,
             "bundled": run.bundled or None,
             "hardware": run.plan.hardware.name,
+            "calibration": asdict(run.calibration) | {"factor": run.calibration.factor} if run.calibration else None,
             "stopped": run.stopped or None,
             "checks": [asdict(check) for check in run.checks],
             "equivalence": asdict(run.score) | {"claim_inside": run.score.claim_inside} if run.score else None,
@@ -94,7 +95,7 @@ def _terminal(run: Reproduction, report: Report) -> Iterator[str]:
     for row in _rows(run):
         widths = (8, 10, 10, 10, 10, 11, 10)
         yield "  ".join([*(f"{cell:>{width}}" for cell, width in zip(row[:-1], widths, strict=True)), show(row[-1])])
-    yield from (f"  {line}" for line in _gpus(run))
+    yield from (f"  {line}" for line in _hardware(run))
     for remark in (*run.remarks, *([f"stopped early: {run.stopped}"] if run.stopped else [])):
         yield from wrap(show(remark), WIDTH - 2, initial_indent="! ", subsequent_indent="  ")
     yield ""
@@ -123,7 +124,7 @@ def _markdown(run: Reproduction, report: Report) -> Iterator[str]:
     for row in _rows(run):
         yield f"| {' | '.join(map(_cell, row))} |"
     yield ""
-    for remark in (*_gpus(run), *run.remarks, *([f"stopped early: {run.stopped}"] if run.stopped else [])):
+    for remark in (*_hardware(run), *run.remarks, *([f"stopped early: {run.stopped}"] if run.stopped else [])):
         yield f"- {show(remark)}"
     yield ""
     yield f"<sub>Times by pgaudit's own clock, sizes weighed by pgaudit, scores as printed by the run. pgaudit {report.version}, policy edition {report.edition}, plan {run.plan.digest}</sub>"
@@ -157,8 +158,14 @@ def _rows(run: Reproduction) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _gpus(run: Reproduction) -> Iterator[str]:
-    """Memory and clocks of the GPUs, a line per seed."""
+def _hardware(run: Reproduction) -> Iterator[str]:
+    """The pace of the node, and a line per seed on memory and clocks of its GPUs."""
+    if paced := run.calibration:
+        words = f"calibration: {paced.seconds_per_step * 1000:.2f} ms per step of the reference trainer ({paced.steps} steps)"
+        beside = "; shrunken, so that there is nothing to compare it with"
+        if paced.reference_seconds:
+            beside = f", {paced.factor:.3g} times the reference node's {paced.reference_seconds * 1000:.2f} ms"
+        yield words + beside
     for seed in run.seeds:
         if seed.gpu:
             clock = (
