@@ -124,7 +124,8 @@ def reproduce(
         if len(collected.submissions) > 1:
             names = ", ".join(each.folder for each in collected.submissions)
             raise TargetError(
-                f"{collected.origin.source} holds more than one submission: {names}", hint="name one folder"
+                f"{collected.origin.source} holds more than one submission: {names}",
+                hint="name one of these folders as the target",
             )
     chosen = policy.load().edition_at(edition.date() if edition else collected.origin.date)
     evidence = Evidence(collected.submissions[0], chosen)
