@@ -1,0 +1,1 @@
+"""Runs inside the sandbox, beside the submission: the host that stands in for eight GPUs, and the recorder."""

@@ -1,0 +1,158 @@
+"""The submission's source with what the probe needs: devices of this machine, sizes that can be shrunk, sums that are seen.
+
+Nothing of the arithmetic changes: a rewritten reduction calls the original one and hands its operand to the recorder.
+"""
+
+from __future__ import annotations
+
+import libcst as cst
+import libcst.matchers as m
+from libcst.metadata import MetadataWrapper, PositionProvider
+
+PROBE = "__probe__"
+"""The name that rewritten code calls; ``inside.recorder`` stands behind it."""
+REDUCTIONS = frozenset({"sum", "mean", "item", "nansum"})
+"""Methods and functions whose operand may be a vector of scores."""
+LOSSES = frozenset({"cross_entropy", "nll_loss"})
+DEVICES = {"cuda": "cpu", "nccl": "gloo"}
+LONGEST = 2_000_000
+"""Characters of source that are rewritten."""
+
+
+class TooLong(Exception):
+    """The source is longer than anything that is rewritten."""
+
+
+def rewrite(text: str) -> str:
+    """The source of one module for the probe. Raises ``libcst.ParserSyntaxError`` or ``TooLong``."""
+    if len(text) > LONGEST:
+        raise TooLong
+    return MetadataWrapper(cst.parse_module(text), unsafe_skip_copy=True).visit(_Rewriter()).code
+
+
+class _Rewriter(cst.CSTTransformer):
+    METADATA_DEPENDENCIES = (PositionProvider,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.depth = 0
+        """Functions around the current node."""
+
+    # Devices
+
+    def leave_SimpleString(self, original_node: cst.SimpleString, updated_node: cst.SimpleString) -> cst.SimpleString:
+        value = original_node.raw_value
+        kind, _, index = value.partition(":")
+        if kind not in DEVICES or "b" in original_node.prefix:
+            return updated_node
+        replaced = f"{DEVICES[kind]}:{index}" if index else DEVICES[kind]
+        return updated_node.with_changes(value=f"{original_node.prefix}{original_node.quote}{replaced}{original_node.quote}")
+
+    def leave_FormattedStringText(
+        self, original_node: cst.FormattedStringText, updated_node: cst.FormattedStringText
+    ) -> cst.FormattedStringText:
+        if original_node.value == "cuda:":
+            return updated_node.with_changes(value="cpu:")
+        return updated_node
+
+    # Sums
+
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
+        if m.matches(original_node.func, m.Attribute(attr=m.Name("add_argument"))):
+            return _argument(updated_node)
+        name = _called(original_node)
+        if name in LOSSES:
+            return _probe("loss", original_node, self._line(original_node), updated_node.func, *updated_node.args)
+        if name in REDUCTIONS and isinstance(updated_node.func, cst.Attribute):
+            func = updated_node.func
+            return _probe("reduce", original_node, self._line(original_node), func.value, _string(name), *updated_node.args)
+        return updated_node
+
+    def leave_AugAssign(self, original_node: cst.AugAssign, updated_node: cst.AugAssign) -> cst.AugAssign:
+        if not isinstance(original_node.operator, cst.AddAssign):
+            return updated_node
+        seen = _probe("add", original_node, self._line(original_node), updated_node.value)
+        return updated_node.with_changes(value=seen)
+
+    # Sizes
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+        self.depth += 1
+
+    def leave_FunctionDef(self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef) -> cst.FunctionDef:
+        self.depth -= 1
+        return updated_node
+
+    def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> cst.Assign:
+        target = original_node.targets[0].target
+        name = target.value if isinstance(target, cst.Name) else target.attr.value if isinstance(target, cst.Attribute) else ""
+        return updated_node.with_changes(value=_sized(name, updated_node.value)) if name else updated_node
+
+    def leave_AnnAssign(self, original_node: cst.AnnAssign, updated_node: cst.AnnAssign) -> cst.AnnAssign:
+        target = original_node.target
+        if not isinstance(target, cst.Name) or updated_node.value is None:
+            return updated_node
+        return updated_node.with_changes(value=_sized(target.value, updated_node.value))
+
+    def leave_Param(self, original_node: cst.Param, updated_node: cst.Param) -> cst.Param:
+        if updated_node.default is None:
+            return updated_node
+        return updated_node.with_changes(default=_sized(original_node.name.value, updated_node.default))
+
+    def leave_Comparison(self, original_node: cst.Comparison, updated_node: cst.Comparison) -> cst.Comparison:
+        """``weight.numel() > 65536`` tells what is worth quantising."""
+        left = original_node.left
+        if not (isinstance(left, cst.Call) and _called(left) == "numel"):
+            return updated_node
+        sized = [each.with_changes(comparator=_sized("numel", each.comparator)) for each in updated_node.comparisons]
+        return updated_node.with_changes(comparisons=sized)
+
+    def leave_Arg(self, original_node: cst.Arg, updated_node: cst.Arg) -> cst.Arg:
+        if original_node.keyword is None:
+            return updated_node
+        return updated_node.with_changes(value=_sized(original_node.keyword.value, updated_node.value))
+
+    def _line(self, node: cst.CSTNode) -> int:
+        return int(self.get_metadata(PositionProvider, node).start.line)
+
+
+def _called(call: cst.Call) -> str:
+    func = call.func
+    return func.attr.value if isinstance(func, cst.Attribute) else func.value if isinstance(func, cst.Name) else ""
+
+
+def _argument(call: cst.Call) -> cst.Call:
+    """``add_argument("--model-dim", default=512)`` names its default by its option."""
+    first = call.args[0].value if call.args else None
+    option = first.raw_value.lstrip("-").replace("-", "_") if isinstance(first, cst.SimpleString) else ""
+    changed = [
+        arg.with_changes(value=_sized(option, arg.value)) if arg.keyword and arg.keyword.value == "default" else arg
+        for arg in call.args
+    ]
+    return call.with_changes(args=changed)
+
+
+def _sized(name: str, value: cst.BaseExpression) -> cst.BaseExpression:
+    """A number of the source through the shrink rules, if it is one that has a name."""
+    if not name.isidentifier() or not _is_number(value):
+        return value
+    return _call(f"{PROBE}.size", _string(name), value)
+
+
+def _is_number(value: cst.BaseExpression) -> bool:
+    if isinstance(value, (cst.Integer, cst.Float)):
+        return True
+    return isinstance(value, cst.BinaryOperation) and _is_number(value.left) and _is_number(value.right)
+
+
+def _probe(kind: str, original: cst.CSTNode, line: int, *words: cst.BaseExpression | cst.Arg) -> cst.BaseExpression:
+    return _call(f"{PROBE}.{kind}", cst.Integer(str(line)), *words)
+
+
+def _call(name: str, *words: cst.BaseExpression | cst.Arg) -> cst.Call:
+    args = [word if isinstance(word, cst.Arg) else cst.Arg(word) for word in words]
+    return cst.Call(cst.parse_expression(name), args)
+
+
+def _string(text: str) -> cst.SimpleString:
+    return cst.SimpleString(repr(text))
