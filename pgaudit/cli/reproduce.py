@@ -168,6 +168,7 @@ def _run(
     import json
 
     from pgaudit.cli.progress import progress
+    from pgaudit.reproduce.curves import overlay
     from pgaudit.reproduce.ledger import Ledger
     from pgaudit.reproduce.outcome import Reproduction, hopeless, judge
     from pgaudit.reproduce.runner import run_seeds
@@ -191,7 +192,10 @@ def _run(
         ledger.close()
     checks, score, remarks = judge(evidence, plan, results, margin)
     remarks = (*plan.remarks, *remarks)
-    return Reproduction(plan, backend.name, backend.encloses, tuple(results), checks, score, remarks, stopped, bundled)
+    overlays = tuple(overlay(evidence, result.seed, result.curve) for result in results)
+    return Reproduction(
+        plan, backend.name, backend.encloses, tuple(results), checks, score, remarks, stopped, bundled, overlays
+    )
 
 
 def _sandbox(*, bare: bool, image: str | None) -> Backend:

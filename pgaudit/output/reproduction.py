@@ -11,9 +11,11 @@ from typing import Any
 
 from pgaudit.output import Format, escape
 from pgaudit.output.json import document, value
+from pgaudit.output.partings import in_words
 from pgaudit.report import Report
 from pgaudit.reproduce.outcome import Check, Reproduction, Status
 from pgaudit.reproduce.plan import Plan
+from pgaudit.reproduce.statistics import Equivalence
 
 WIDTH = 100
 SCHEMA_VERSION = "1.1"
@@ -52,13 +54,29 @@ def measurements(run: Reproduction) -> dict[str, Any]:
             "hardware": run.plan.hardware.name,
             "stopped": run.stopped or None,
             "checks": [asdict(check) for check in run.checks],
-            "equivalence": asdict(run.score) | {"claim_inside": run.score.claim_inside} if run.score else None,
+            "equivalence": _equivalence(run.score) if run.score else None,
             "seeds": [seed.document() for seed in run.seeds],
+            "overlays": [overlay.document() for overlay in run.overlays],
             "remarks": list(run.remarks),
             "plan": run.plan.describe(),
         }
     )
     return found
+
+
+def curves_in_words(run: Reproduction) -> Iterator[tuple[int, str]]:
+    """Each seed, and where its curve parts from that of the submitted log."""
+    curves = {seed.seed: seed.curve for seed in run.seeds}
+    return ((overlay.seed, in_words(overlay, curves[overlay.seed])) for overlay in run.overlays)
+
+
+def remarks_of(run: Reproduction) -> tuple[str, ...]:
+    """What is worth a remark, and why later seeds were not run."""
+    return (*run.remarks, *([f"stopped early: {run.stopped}"] if run.stopped else []))
+
+
+def _equivalence(test: Equivalence) -> dict[str, Any]:
+    return asdict(test) | {"claim_inside": test.claim_inside, "tests_interval": test.tests_interval}
 
 
 def headline(run: Reproduction) -> str:
@@ -93,7 +111,9 @@ def _terminal(run: Reproduction, report: Report) -> Iterator[str]:
     for row in _rows(run):
         widths = (8, 10, 10, 10, 10, 11, 10)
         yield "  ".join([*(f"{cell:>{width}}" for cell, width in zip(row[:-1], widths, strict=True)), show(row[-1])])
-    for remark in (*run.remarks, *([f"stopped early: {run.stopped}"] if run.stopped else [])):
+    for seed, words in curves_in_words(run):
+        yield from wrap(f"curve of seed {seed}: {show(words)}", WIDTH, subsequent_indent="  ")
+    for remark in remarks_of(run):
         yield from wrap(show(remark), WIDTH - 2, initial_indent="! ", subsequent_indent="  ")
     yield ""
     yield from (f"output of seed {seed.seed}: {show(seed.output)}" for seed in run.seeds)
@@ -121,7 +141,9 @@ def _markdown(run: Reproduction, report: Report) -> Iterator[str]:
     for row in _rows(run):
         yield f"| {' | '.join(map(_cell, row))} |"
     yield ""
-    for remark in (*run.remarks, *([f"stopped early: {run.stopped}"] if run.stopped else [])):
+    for seed, words in curves_in_words(run):
+        yield f"- Curve of seed {seed}: {show(words)}"
+    for remark in remarks_of(run):
         yield f"- {show(remark)}"
     yield ""
     yield f"<sub>Times by pgaudit's own clock, sizes weighed by pgaudit, scores as printed by the run. pgaudit {report.version}, policy edition {report.edition}, plan {run.plan.digest}</sub>"

@@ -13,6 +13,7 @@ from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.numbers import byte_count, number
 from pgaudit.level import TOLERANCE
 from pgaudit.policy import Edition
+from pgaudit.reproduce.curves import Overlay
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.result import SeedResult
 from pgaudit.reproduce.statistics import MARGIN, Answer, Equivalence, equivalence, spread_remark
@@ -74,6 +75,8 @@ class Reproduction:
     """Why later seeds were not run."""
     bundled: str = ""
     """The preset of the bundled reference trainer, if that is what was run."""
+    overlays: tuple[Overlay, ...] = ()
+    """The curve of each seed beside that of the submitted log."""
 
     @property
     def result(self) -> Result:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pgaudit.evidence.logs import Log, Stop
 from pgaudit.evidence.sizes import run_size
+from pgaudit.reproduce.curves import Curve, curve_of
 from pgaudit.reproduce.supervise import Ending, Observed
 from pgaudit.reproduce.weigh import Weighed
 
@@ -51,6 +52,8 @@ class SeedResult:
     left_running: int
     output: str
     """Where its output is kept."""
+    curve: Curve = Curve()
+    """Its losses by step."""
 
     @property
     def finished(self) -> bool:
@@ -75,7 +78,8 @@ class SeedResult:
     def read(cls, document: dict[str, Any]) -> SeedResult:
         """Back from JSON values."""
         known = {name.name: document[name.name] for name in fields(cls)}
-        return cls(**known | {name: tuple(known[name]) for name in ("code_files", "altered")})
+        lists = {name: tuple(known[name]) for name in ("code_files", "altered")}
+        return cls(**known | lists | {"curve": Curve.read(document["curve"])})
 
 
 def result_of(seed: int, seen: Observed, weighed: Weighed, output: str) -> SeedResult:
@@ -116,4 +120,5 @@ def result_of(seed: int, seen: Observed, weighed: Weighed, output: str) -> SeedR
         seen.peak_processes,
         seen.left,
         output,
+        curve_of(log, stages.arrivals),
     )
