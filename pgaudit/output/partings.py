@@ -22,7 +22,7 @@ def _training(overlay: Overlay) -> str:
         most = max(abs(loss) for _, loss in overlay.differences)
         if most == 0:
             return f"The training losses are the same at all {common} common steps."
-        return f"The training losses do not part at {common} common steps; noise is up to {overlay.threshold:.3f} nats per token, the mean of {WINDOW} steps."
+        return f"The training losses do not part at {common} common steps: {WINDOW} steps together never stay {overlay.threshold:.3f} nats per token apart."
     return _parted("training", overlay.train)
 
 
@@ -31,11 +31,11 @@ def _validation(overlay: Overlay) -> str:
 
 
 def _parted(which: str, parting: Parting) -> str:
+    apart = f"The {which} losses part at step {parting.step:,}: {parting.rerun:.4f} in the re-run, {parting.log:.4f} in the log"
+    if parting.steps == 1:
+        return f"{apart}, the last step in common."
     direction = "above" if parting.after > 0 else "below"
-    return (
-        f"The {which} losses part at step {parting.step:,}: {parting.rerun:.4f} in the re-run, {parting.log:.4f} in the log; "
-        f"from there the re-run is on average {abs(parting.after):.4f} nats per token {direction} the log."
-    )
+    return f"{apart}; from there the re-run is on average {abs(parting.after):.4f} nats per token {direction} the log."
 
 
 def _ends(overlay: Overlay, rerun: Curve) -> str:

@@ -13,7 +13,7 @@ from pgaudit.output import Format, escape
 from pgaudit.output.json import document, value
 from pgaudit.output.partings import in_words
 from pgaudit.report import Report
-from pgaudit.reproduce.outcome import Check, Reproduction, Status
+from pgaudit.reproduce.outcome import OPEN, Check, Reproduction, Status
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.statistics import Equivalence
 
@@ -82,7 +82,14 @@ def _equivalence(test: Equivalence) -> dict[str, Any]:
 def headline(run: Reproduction) -> str:
     """The result in one sentence."""
     different = [check.name for check in run.checks if check.status is Status.NOT_COMPARABLE]
-    said = {"holds": "every claim that could be compared holds", "fails": "a claim fails", "incomplete": "not decided"}
+    failed = ", ".join(check.name for check in run.checks if check.status is Status.FAILS)
+    unfinished = [f"seed {seed.seed}" for seed in run.seeds if not seed.finished] or ([] if run.seeds else ["no seed"])
+    left = ", ".join([*(check.name for check in run.checks if check.status in OPEN), *unfinished])
+    said = {
+        "holds": "every claim that could be compared holds",
+        "fails": f"what was claimed fails: {failed}",
+        "incomplete": f"not decided: {left}" if left else "not decided",
+    }
     but = f"; not comparable on {run.plan.hardware.name}: {', '.join(different)}" if different else ""
     return f"{said[run.result.value]}{but}"
 
@@ -93,7 +100,7 @@ def _terminal(run: Reproduction, report: Report) -> Iterator[str]:
     yield f"{show(run.plan.folder)}  {run.result.value}"
     yield f"  {headline(run)}"
     bundled = f" · bundled reference trainer {run.bundled}" if run.bundled else ""
-    yield f"  level {folder.level.value} · verdict {_verdict(report)} · {show(run.plan.hardware.name)}{bundled}"
+    yield f"  level {folder.level.value} · verdict {verdict_of(report)} · {show(run.plan.hardware.name)}{bundled}"
     yield f"  sandbox {show(run.sandbox)}"
     for check in run.checks:
         yield ""
@@ -126,7 +133,7 @@ def _markdown(run: Reproduction, report: Report) -> Iterator[str]:
     yield ""
     yield f"{show(headline(run))[:1].upper()}{show(headline(run))[1:]}."
     yield ""
-    yield f"{show(run.plan.hardware.name)} · level {folder.level.value} · verdict {_verdict(report)} · sandbox: {show(run.sandbox)}"
+    yield f"{show(run.plan.hardware.name)} · level {folder.level.value} · verdict {verdict_of(report)} · sandbox: {show(run.sandbox)}"
     yield ""
     if not run.enclosed:
         yield NO_SANDBOX
@@ -149,7 +156,7 @@ def _markdown(run: Reproduction, report: Report) -> Iterator[str]:
     yield f"<sub>Times by pgaudit's own clock, sizes weighed by pgaudit, scores as printed by the run. pgaudit {report.version}, policy edition {report.edition}, plan {run.plan.digest}</sub>"
 
 
-def _verdict(report: Report) -> str:
+def verdict_of(report: Report) -> str:
     """The verdict of reading and re-run together, and what decides it."""
     folder = report.submissions[0]
     return f"{folder.verdict.value} ({', '.join(folder.mechanisms)})" if folder.mechanisms else folder.verdict.value

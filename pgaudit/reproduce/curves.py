@@ -81,8 +81,10 @@ class Parting:
     step: int
     rerun: float
     log: float
+    steps: int
+    """Common steps from there on, this one counted."""
     after: float
-    """Mean difference, re-run minus log, over this common step and all later ones."""
+    """Mean difference over them, re-run minus log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,4 +193,4 @@ def _validation(rerun: Curve, submitted: Curve) -> Parting | None:
 
 def _parting(step: int, ours: Mapping[int, float], theirs: Mapping[int, float]) -> Parting:
     later = [ours[each] - theirs[each] for each in ours if each in theirs and each >= step]
-    return Parting(step, ours[step], theirs[step], fmean(later))
+    return Parting(step, ours[step], theirs[step], len(later), fmean(later))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from pgaudit.evidence.logs import Log, Stop
@@ -52,7 +52,7 @@ class SeedResult:
     left_running: int
     output: str
     """Where its output is kept."""
-    curve: Curve = Curve()
+    curve: Curve = field(default_factory=Curve)
     """Its losses by step."""
 
     @property
