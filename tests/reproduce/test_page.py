@@ -71,7 +71,7 @@ def local(found: Element) -> str:
 
 def hostile_run(host: str) -> Reproduction:
     text = HOSTILE.replace("HOST", host)
-    run = reproduction(CPU, each(ending="crashed", explanation=text, model_file=text, output=text))
+    run = reproduction(CPU, each(explanation=text, model_file=text, output=text))
     curve = Curve((TrainLoss(1, 2.5, None), TrainLoss(2, 2.4, None)))
     seeds = tuple(replace(seed, curve=curve) for seed in run.seeds)
     overlays = tuple(Overlay(seed.seed, text, curve, ((1, 0.0), (2, 0.0)), None, None, None) for seed in run.seeds)
