@@ -28,7 +28,9 @@ LOSS, GAP, DIFFERENCE, BELOW = 220, 30, 90, 38
 """Heights: the losses, what is between, their difference, and the numbers below."""
 NAMES = {"rerun": "re-run", "log": "submitted log"}
 STEEP = 0.03
-"""Part of the steps whose losses do not stretch the axis: they fall from ln(vocabulary) within a few steps."""
+"""Part of the steps whose losses do not stretch the axis: they fall from ln(vocabulary) within a few steps …"""
+FEW = 50
+"""… unless the curves have fewer points than this together."""
 
 
 def loss_picture(overlay: Overlay, rerun: Curve, words: str) -> Picture | None:
@@ -44,7 +46,7 @@ def loss_picture(overlay: Overlay, rerun: Curve, words: str) -> Picture | None:
 def _draw(overlay: Overlay, rerun: Curve, width: int) -> Markup:
     both = (overlay.submitted, rerun)
     last = max(curve.last_step or 0 for curve in both)
-    x = Scale(0, max(last, 1), LEFT, width - RIGHT)
+    x = Scale(0, 1.02 * max(last, 1), LEFT, width - RIGHT)
     y = Scale(*padded(_telling(both, last), least=0.01), TOP + LOSS, TOP)
     bottom = TOP + LOSS + (GAP + DIFFERENCE if overlay.differences else 0)
     parts = [
@@ -65,7 +67,7 @@ def _telling(curves: Sequence[Curve], last: int) -> list[float]:
     train = [(point.step, point.loss) for curve in curves for point in curve.train]
     points = [*train, *((point.step, point.loss) for curve in curves for point in curve.validation)]
     later = [loss for step, loss in points if step > STEEP * last]
-    return later or [loss for _, loss in points]
+    return later if len(points) >= FEW else [loss for _, loss in points]
 
 
 def _curve(curve: Curve, kind: str, x: Scale, y: Scale) -> Markup:

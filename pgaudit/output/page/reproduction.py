@@ -19,8 +19,8 @@ from pgaudit.reproduce.outcome import Reproduction, Result
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.result import SeedResult
 
-MOST_ROWS = 40
-"""Of a curve's table: every second, fourth … step of it is left out."""
+MOST_ROWS = 24
+"""Of a curve's table: so many steps of all, and so many of those with a validation."""
 KINDS = {"holds": "good", "fails": "bad"}
 """How a status is coloured; everything else is open."""
 VERBS = {Result.HOLDS: "holds", Result.FAILS: "fails", Result.INCOMPLETE: "is not decided"}
@@ -81,7 +81,8 @@ def _rows(overlay: Overlay, rerun: Curve) -> Iterator[tuple[str, ...]]:
     validation = [{point.step: point.loss for point in curve.validation} for curve in curves]
     difference = dict(overlay.differences)
     steps = sorted({step for found in (*train, *validation) for step in found})
-    kept = set(steps[:: -(-len(steps) // MOST_ROWS) or 1]) | set(steps[-1:])
+    validated = sorted({step for found in validation for step in found})
+    kept = {step for known in (steps, validated) for step in known[:: -(-len(known) // MOST_ROWS) or 1]} | {*steps[-1:]}
     kept |= {parting.step for parting in (overlay.train, overlay.validation) if parting}
     for step in sorted(kept):
         values = [found.get(step) for found in (*train, *validation)]
