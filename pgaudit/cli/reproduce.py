@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -95,6 +96,10 @@ def reproduce(
     ] = False,
     style: Annotated[Format, typer.Option("--format", help="How to write the report.")] = Format.TERMINAL,
     output: OutputFile = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write a page with the curves and pictures here as well.", metavar="FILE"),
+    ] = None,
     edition: EditionDate = None,
 ) -> None:
     """Re-run a submission in a sandbox, measure it from outside, and say which claims hold.
@@ -110,6 +115,8 @@ def reproduce(
 
     if not 0 < margin < 10:
         raise TargetError(f"--margin {margin:g} is no margin in nats per token", hint="the policy's is 0.005")
+    if html is not None:
+        _refuse_page(html, plan=plan)  # before hours of GPU time
     numbers = _seeds(seeds)
     bundled = "" if target or repo else preset
     if tiny and not bundled:
@@ -162,8 +169,14 @@ def reproduce(
     run = replace(run, bundled=bundled, calibration=pace)
     from pgaudit.reproduce.report import report_of
 
+    report = report_of(run, collected, chosen, scan=tiny or not bundled)
     with writing(output) as stream:
-        stream.write(render(run, report_of(run, collected, chosen, scan=tiny or not bundled), style))
+        stream.write(render(run, report, style))
+    if html is not None:
+        from pgaudit.output.page.reproduction import page
+
+        with writing(html) as stream:
+            stream.write(page(run, report, chosen, shlex.join(["pgaudit", *sys.argv[1:]])))
     raise typer.Exit({"holds": ExitCode.CLEAN, "fails": ExitCode.FINDINGS}.get(run.result.value, ExitCode.INCOMPLETE))
 
 
@@ -182,6 +195,7 @@ def _run(
     import json
 
     from pgaudit.cli.progress import progress
+    from pgaudit.reproduce.curves import overlay
     from pgaudit.reproduce.ledger import Ledger
     from pgaudit.reproduce.outcome import Reproduction, hopeless, judge
     from pgaudit.reproduce.runner import run_seeds
@@ -205,7 +219,9 @@ def _run(
         ledger.close()
     checks, score, remarks = judge(evidence, plan, results, margin, factor)
     remarks = (*plan.remarks, *remarks)
-    return Reproduction(plan, backend.name, backend.encloses, tuple(results), checks, score, remarks, stopped)
+    curves = tuple(overlay(evidence, result.seed, result.curve) for result in results)
+    seeds = tuple(results)
+    return Reproduction(plan, backend.name, backend.encloses, seeds, checks, score, remarks, stopped, overlays=curves)
 
 
 def _calibrate(runs: Path, backend: Backend, machine: Hardware, edition: Edition, *, tiny: bool) -> Calibration:
@@ -250,6 +266,13 @@ def _reference(
     reference.write(preset, folder, seeds, tiny=tiny)
     found = submissions(str(folder))
     return (found, *reference.tiny_data(folder, preset)) if tiny else (found, None, None)
+
+
+def _refuse_page(path: Path, *, plan: bool) -> None:
+    if plan:
+        raise TargetError("--html writes what was measured, and --plan runs nothing", hint="drop one of them")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise TargetError(f"--html {path}: no file can be written there", hint="name a file in a folder that exists")
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 from pgaudit.errors import ExitCode, PgauditError, TargetError
 
 NAME = "ledger.sqlite"
-VERSION = 1
+VERSION = 2
 TABLES = """
 CREATE TABLE IF NOT EXISTS run (id INTEGER PRIMARY KEY, plan TEXT NOT NULL, description TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS seed (

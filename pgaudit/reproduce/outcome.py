@@ -15,6 +15,7 @@ from pgaudit.level import TOLERANCE
 from pgaudit.policy import Edition
 from pgaudit.reproduce.calibration import Calibration
 from pgaudit.reproduce.check import OPEN, Check, Status
+from pgaudit.reproduce.curves import Overlay
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.result import SeedResult
 from pgaudit.reproduce.significance import step_over_record
@@ -51,6 +52,8 @@ class Reproduction:
     bundled: str = ""
     """The preset of the bundled reference trainer, if that is what was run."""
     calibration: Calibration | None = None
+    overlays: tuple[Overlay, ...] = ()
+    """The curve of each seed beside that of the submitted log."""
 
     @property
     def result(self) -> Result:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from pgaudit.evidence.logs import Log, Stop
 from pgaudit.evidence.sizes import run_size
+from pgaudit.reproduce.curves import Curve, curve_of
 from pgaudit.reproduce.sampling import GpuUse
 from pgaudit.reproduce.supervise import Ending, Observed
 from pgaudit.reproduce.weigh import Weighed
@@ -56,6 +57,8 @@ class SeedResult:
     left_running: int
     output: str
     """Where its output is kept."""
+    curve: Curve = field(default_factory=Curve)
+    """Its losses by step."""
 
     @property
     def finished(self) -> bool:
@@ -81,6 +84,7 @@ class SeedResult:
         """Back from JSON values."""
         known: dict[str, Any] = {each.name: document[each.name] for each in fields(cls)}
         known["gpu"] = GpuUse(**known["gpu"]) if known["gpu"] else None
+        known["curve"] = Curve.read(known["curve"])
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in known.items()
         }
@@ -127,4 +131,5 @@ def result_of(seed: int, seen: Observed, weighed: Weighed, gpu: GpuUse | None, o
         gpu,
         seen.left,
         output,
+        curve_of(log, stages.arrivals),
     )
