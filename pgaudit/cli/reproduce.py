@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,8 @@ from pgaudit.output import Format
 
 if TYPE_CHECKING:
     from pgaudit.evidence.evidence import Evidence
+    from pgaudit.reproduce.data import Data
+    from pgaudit.reproduce.inputs import Swap
     from pgaudit.reproduce.outcome import Reproduction
     from pgaudit.reproduce.plan import Plan
     from pgaudit.sandbox import Backend
@@ -74,6 +77,19 @@ def reproduce(
     total: Annotated[Seconds, typer.Option("--total-limit", min=0.1, help="Seconds of one seed.")] = None,
     grace: Annotated[Seconds, typer.Option(min=0.0, help="Seconds beyond a limit, and from TERM to KILL.")] = None,
     processes: Annotated[int | None, typer.Option("--max-processes", min=8, help="Processes and threads.")] = None,
+    swap_val: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run the first seed once more on this held-out shard as its validation text.", metavar="SHARD"
+        ),
+    ] = None,
+    shuffle_docs: Annotated[
+        bool,
+        typer.Option("--shuffle-docs", help="Run the first seed once more with the validation documents reordered."),
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Run the first seed once more as it is: same artifact, same score?")
+    ] = False,
     margin: Annotated[float, typer.Option(help="Of the equivalence test, nats per token.")] = 0.005,
     image: Annotated[str | None, typer.Option(help="Run in a container of this image (docker or podman).")] = None,
     bare: Annotated[
@@ -137,6 +153,7 @@ def reproduce(
     made = planning.make(
         evidence, asked, machine, check(data, tokenizer) if data else None, wishes, tuple(filter(None, remarks))
     )
+    made = replace(made, swaps=_swaps(made.data, swap_val, shuffle=shuffle_docs, again=again))
     if plan:
         with writing(output) as stream:
             stream.write(render_plan(made, _planned_sandbox(bare=bare, image=image), style))
@@ -169,9 +186,11 @@ def _run(
 
     from pgaudit.cli.progress import progress
     from pgaudit.reproduce.ledger import Ledger
+    from pgaudit.reproduce import swaps
     from pgaudit.reproduce.outcome import Reproduction, hopeless, judge
-    from pgaudit.reproduce.runner import run_seeds
+    from pgaudit.reproduce.runner import run_seeds, run_swaps
 
+    observer = progress(plan)
     ledger = Ledger.open(runs)
     try:
         if resume:
@@ -184,14 +203,39 @@ def _run(
             backend,
             ledger,
             runs,
-            progress(plan),
+            observer,
             lambda done: hopeless(evidence, plan, done, margin) if stop_early else "",
         )
+        compares = not stopped and results[0].finished
+        others = tuple(run_swaps(plan, evidence, backend, ledger, runs, observer)) if compares else ()
     finally:
         ledger.close()
     checks, score, remarks = judge(evidence, plan, results, margin)
-    remarks = (*plan.remarks, *remarks)
-    return Reproduction(plan, backend.name, backend.encloses, tuple(results), checks, score, remarks, stopped, bundled)
+    more, odd = swaps.judge(plan, results, others, margin)
+    return Reproduction(
+        plan,
+        backend.name,
+        backend.encloses,
+        tuple(results),
+        (*checks, *more),
+        score,
+        (*plan.remarks, *remarks, *odd),
+        stopped,
+        bundled,
+        others,
+    )
+
+
+def _swaps(data: Data | None, shard: Path | None, *, shuffle: bool, again: bool) -> tuple[Swap, ...]:
+    """The other inputs that were asked for, looked at before any time is spent."""
+    from pgaudit.reproduce.inputs import Input, Swap, held_out, shuffled
+
+    if data is None and (shard or shuffle):
+        name = "--swap-val" if shard else "--shuffle-docs"
+        raise TargetError(f"{name} needs the validation shards", hint="name their folder with --data")
+    made = [held_out(data, shard)] if data and shard else []
+    made += [shuffled(data)] if data and shuffle else []
+    return (*made, Swap(Input.AGAIN)) if again else tuple(made)
 
 
 def _sandbox(*, bare: bool, image: str | None) -> Backend:

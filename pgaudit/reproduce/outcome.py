@@ -9,10 +9,12 @@ from enum import StrEnum
 from statistics import fmean
 
 from pgaudit.evidence.claims import Claims
+from pgaudit.evidence.denominator import TOLERANCE as BYTE_TOLERANCE
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.numbers import byte_count, number
 from pgaudit.level import TOLERANCE
 from pgaudit.policy import Edition
+from pgaudit.reproduce.byte_total import bytes_per_token
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.result import SeedResult
 from pgaudit.reproduce.statistics import MARGIN, Answer, Equivalence, equivalence, spread_remark
@@ -22,6 +24,10 @@ LEAST_LIE = 1.0
 """Seconds that the log's clock may differ from the one outside, whatever the run's length: buffers, a busy machine."""
 PART_OF_LIE = 0.03
 """Part of the reported time that it may differ: things a script rightly leaves out of its clock."""
+
+
+LEAST_MISCOUNT = 0.01
+"""Part of the bytes: less may be a normaliser of the tokenizer's own; the mildest mistake known adds 4 % (``bytes/denominator``)."""
 
 
 class Status(StrEnum):
@@ -74,6 +80,8 @@ class Reproduction:
     """Why later seeds were not run."""
     bundled: str = ""
     """The preset of the bundled reference trainer, if that is what was run."""
+    swaps: tuple[SeedResult, ...] = ()
+    """The first seed with other inputs."""
 
     @property
     def result(self) -> Result:
@@ -92,6 +100,7 @@ def judge(
     """Every check, the comparison of the score, and what is worth a remark."""
     score, check = _score(evidence.claims, plan, seeds, margin)
     checks = [check, _size(evidence, seeds), *_times(evidence.edition, plan, seeds), _clock(seeds)]
+    checks += _bytes(plan, seeds)
     return tuple(checks), score, tuple(_remarks(evidence, seeds))
 
 
@@ -238,6 +247,37 @@ def _clock(seeds: Sequence[SeedResult]) -> Check:
         because = f"{hidden:.1f} s passed between lines of training steps that the run's own clock leaves out"
         return Check("reported times", Status.FAILS, stated, seen, because, source)
     return Check("reported times", Status.HOLDS, stated, seen, "the same steps on both clocks", source)
+
+
+def _bytes(plan: Plan, seeds: Sequence[SeedResult]) -> Iterator[Check]:
+    """What loss and bpb imply of the text, against the text: a denominator that is too large makes a score better."""
+    data = plan.data
+    if data is None or data.val_bytes is None:
+        return
+    counted = data.val_bytes / max(data.val_tokens - 1, 1)
+    source = f"{data.val_bytes:,} B of text in {data.val_tokens:,} tokens, counted {data.val_bytes_how}"
+    stated = [(bytes_per_token(seed.val_loss, seed.val_bpb), seed) for seed in seeds if seed.val_loss and seed.val_bpb]
+    if not stated or not counted:
+        why = "no run printed a val_loss beside its val_bpb" if counted else "the tokens stand for no text"
+        yield Check("byte count", Status.NOT_STATED, "", f"{counted:.5f} B per token", why, source)
+        return
+    implied, seed = max(stated, key=lambda pair: abs(pair[0] / counted - 1) - pair[1].rounding)
+    excess, room = implied / counted - 1, BYTE_TOLERANCE + seed.rounding
+    others_fit = seed.tokens_per_byte is not None and seed.tokens_per_byte * counted >= 1 - BYTE_TOLERANCE
+    if abs(excess) <= room:
+        status, because = Status.HOLDS, "the printed loss and bpb are of a text of as many bytes"
+    elif excess <= LEAST_MISCOUNT + seed.rounding:
+        less = excess < 0
+        status, because = (
+            Status.NOT_DECIDED,
+            "a part of the text, or too few bytes" if less else "a normaliser of its own",
+        )
+    elif others_fit:
+        status, because = Status.NOT_DECIDED, "other evaluations of the run divide by the right count: a mixture"
+    else:
+        status, because = Status.FAILS, f"the printed bpb divides by {excess:.1%} more bytes than the text has"
+    shown = f"{implied:.5f} B per token (seed {seed.seed})"
+    yield Check("byte count", status, shown, f"{counted:.5f} B per token", because, source)
 
 
 def _remarks(evidence: Evidence, seeds: Sequence[SeedResult]) -> Iterator[str]:

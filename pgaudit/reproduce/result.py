@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from pgaudit.evidence.denominator import every_evaluation
 from pgaudit.evidence.logs import Log, Stop
 from pgaudit.evidence.sizes import run_size
+from pgaudit.reproduce.inputs import Input
 from pgaudit.reproduce.supervise import Ending, Observed
 from pgaudit.reproduce.weigh import Weighed
 
@@ -51,6 +53,18 @@ class SeedResult:
     left_running: int
     output: str
     """Where its output is kept."""
+    input: str = Input.OFFICIAL
+    """What it was given."""
+    model_sha256: str = ""
+    rounding: float = 0.0
+    """Relative error that rounding of the printed val_loss and val_bpb allows in their ratio."""
+    tokens_per_byte: float | None = None
+    """The most that any of its whole evaluations, those during training too, implies by its loss and bpb."""
+
+    @property
+    def label(self) -> str:
+        """The seed, and its input where that is not the official one."""
+        return str(self.seed) if self.input == Input.OFFICIAL else f"{self.seed}, {self.input}"
 
     @property
     def finished(self) -> bool:
@@ -87,6 +101,7 @@ def result_of(seed: int, seen: Observed, weighed: Weighed, output: str) -> SeedR
     if seen.ending is Ending.FINISHED and not (final and final.val_bpb):
         explanation = "the command ended without printing a val_bpb"
     stages = seen.stages
+    printed = [figure for figure in (final.val_loss, final.val_bpb) if figure and figure.value] if final else []
     return SeedResult(
         seed,
         str(seen.ending),
@@ -116,4 +131,8 @@ def result_of(seed: int, seen: Observed, weighed: Weighed, output: str) -> SeedR
         seen.peak_processes,
         seen.left,
         output,
+        Input.OFFICIAL,
+        weighed.model_sha256,
+        sum(abs(figure.error / figure.value) for figure in printed),
+        max((each.tokens_per_byte * (1 + each.slack) for each in every_evaluation(log)), default=None),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import zlib
@@ -33,6 +34,7 @@ class Weighed:
     """Bytes of the other compressed files that it wrote: variants of the model, or parts of it."""
     altered: tuple[str, ...] = ()
     """Shipped files that the run changed or removed in its copy."""
+    model_sha256: str = ""
 
     @property
     def total(self) -> int | None:
@@ -61,12 +63,12 @@ def weigh(folder: Path, before: Mapping[str, Fingerprint], sizes: Sizes, main: s
     after = inventory(folder)
     fresh = [(folder / path, path) for path in after if after[path] != before.get(path)]
     fresh += [(temporary / path, f"/tmp/{path}") for path in inventory(temporary)]  # noqa: S108 -- its name inside the sandbox
-    models = [(size, name) for file, name in fresh if (size := _compressed_size(file))]
-    model, name = max(models, default=(None, ""))
+    models = [(size, name, file) for file, name in fresh if (size := _compressed_size(file))]
+    model, name, found = max(models, default=(None, "", None))
     altered = tuple(sorted(path for path in before if after.get(path) != before[path]))
     code = (sizes.script or 0) + sum(sizes.helpers.values())
-    others = sum(size for size, _ in models) - (model or 0)
-    return Weighed(code, (main, *sorted(sizes.helpers)), model, name, others, altered)
+    others = sum(size for size, *_ in models) - (model or 0)
+    return Weighed(code, (main, *sorted(sizes.helpers)), model, name, others, altered, _sha256(found) if found else "")
 
 
 def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
@@ -79,6 +81,15 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
                 continue
             if stat.S_ISREG(found.st_mode):
                 yield os.path.relpath(path, folder), found
+
+
+def _sha256(file: Path) -> str:
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with open(handle, "rb") as stream:  # noqa: PTH123 -- a descriptor
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _compressed_size(file: Path) -> int | None:
