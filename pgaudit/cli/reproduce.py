@@ -185,8 +185,8 @@ def _run(
     import json
 
     from pgaudit.cli.progress import progress
-    from pgaudit.reproduce.ledger import Ledger
     from pgaudit.reproduce import swaps
+    from pgaudit.reproduce.ledger import Ledger
     from pgaudit.reproduce.outcome import Reproduction, hopeless, judge
     from pgaudit.reproduce.runner import run_seeds, run_swaps
 
@@ -206,8 +206,8 @@ def _run(
             observer,
             lambda done: hopeless(evidence, plan, done, margin) if stop_early else "",
         )
-        compares = not stopped and results[0].finished
-        others = tuple(run_swaps(plan, evidence, backend, ledger, runs, observer)) if compares else ()
+        decided = stopped or not results[0].finished or (stop_early and hopeless(evidence, plan, results, margin))
+        others = () if decided else tuple(run_swaps(plan, evidence, backend, ledger, runs, observer))
     finally:
         ledger.close()
     checks, score, remarks = judge(evidence, plan, results, margin)

@@ -127,8 +127,8 @@ def _remarks(official: SeedResult, again: SeedResult) -> Iterator[str]:
     """What two runs of one seed differ in, which is no fault."""
     if not again.finished or not official.finished:
         return
-    differ = [official.val_bpb != again.val_bpb and "score", official.model_sha256 != again.model_sha256 and "artifact"]
-    if what := " and ".join(filter(None, differ)):
+    pairs = (("score", official.val_bpb, again.val_bpb), ("artifact", official.model_sha256, again.model_sha256))
+    if what := " and ".join(name for name, first, second in pairs if first != second):
         difference = difference_of(official, again)
         size = f" by {difference:+.6f} nats per token" if difference is not None else ""
         yield f"the same seed again came to another {what}{size}: not deterministic, which GPUs make legal"
