@@ -9,28 +9,29 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pgaudit.reproduce.data import HEADER_BYTES, MAGIC, VERSION
+from pgaudit.reproduce.data import HEADER_BYTES, MAGIC, VERSION, count_tokens
 
-PIECE = 2**20
-"""Tokens that are held at once."""
+PIECE = 2**18
+"""Tokens that are held at once. Nothing is mapped: what is mapped counts as memory of pgaudit."""
 
 Tokens = npt.NDArray[np.uint16]
 
 
 class Text:
-    """The tokens of shards, one after the other. The shards have to be valid (``data.check``)."""
+    """The tokens of shards, one after the other. Raises ``TargetError`` for what is no shard, ``OSError``."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self.shards: list[Tokens] = [np.memmap(path, "<u2", "r", HEADER_BYTES) for path in paths]
-        self.tokens = sum(map(len, self.shards))
+        self.shards = [(path, count_tokens(path)) for path in paths]
+        self.tokens = sum(tokens for _, tokens in self.shards)
 
     def pieces(self, start: int = 0, stop: int | None = None) -> Iterator[Tokens]:
         """The tokens from ``start`` to before ``stop`` (default: the end), at most ``PIECE`` at a time."""
         stop = self.tokens if stop is None else stop
-        for shard in self.shards:
-            inside = shard[max(start, 0) : max(stop, 0)]
-            yield from (inside[at : at + PIECE] for at in range(0, len(inside), PIECE))
-            start, stop = start - len(shard), stop - len(shard)
+        for path, tokens in self.shards:
+            first, last = max(start, 0), min(stop, tokens)
+            for at in range(first, last, PIECE):
+                yield np.fromfile(path, "<u2", min(PIECE, last - at), offset=HEADER_BYTES + 2 * at)
+            start, stop = start - tokens, stop - tokens
 
     def counts(self, stop: int | None = None) -> npt.NDArray[np.int64]:
         """How often each token occurs before ``stop``, (65536,)."""
