@@ -107,7 +107,7 @@ def _transfer(plan: Plan, swap: Swap, difference: float, noise: float, margin: f
         return Status.FAILS, f"worse by more than {collapse:g}, which no legal evaluation is known to gain{wide}"
     if difference <= noise and difference + noise < collapse:
         return Status.HOLDS, f"what chance allows, and no collapse (more than {collapse:g})"
-    return Status.NOT_DECIDED, f"neither within chance nor a collapse (more than {collapse:g}){wide}"
+    return Status.NOT_DECIDED, f"a collapse (more than {collapse:g}) is neither shown nor excluded{wide}"
 
 
 def _determinism(official: SeedResult, run: SeedResult, difference: float, margin: float) -> tuple[Status, str]:

@@ -159,6 +159,20 @@ def test_what_was_run_is_never_run_again(rerun: Callable[..., Done], small: Path
     assert not list((tmp_path / "runs/run1/inputs").iterdir())
 
 
+def test_where_the_input_cannot_be_written_finished_seeds_are_kept(
+    rerun: Callable[..., Done], small: Path, tmp_path: Path
+) -> None:
+    submission = write_folder(tmp_path / "submission", begin=FIXED)
+    options = ("reproduce", submission, "--runs", tmp_path / "runs", "--seeds", "42", "--gpus", "0", "--data", small)
+    assert started(run_pgaudit(*options).err) == ["42"]
+    (tmp_path / "runs/run1/inputs").write_text("in the way")
+    done = run_pgaudit(*options, "--shuffle-docs", "--resume")
+    assert done.status == 4
+    assert "another input could not be written" in done.err
+    (tmp_path / "runs/run1/inputs").unlink()
+    assert started(run_pgaudit(*options, "--shuffle-docs", "--resume").err) == ["42, shuffled"]
+
+
 def started(err: str) -> list[str]:
     return [line[5 : -len(": started")] for line in err.splitlines() if line.endswith(": started")]
 
