@@ -26,7 +26,10 @@ from pgaudit.output import Format
 
 if TYPE_CHECKING:
     from pgaudit.evidence.evidence import Evidence
+    from pgaudit.policy import Edition
+    from pgaudit.reproduce.calibration import Calibration
     from pgaudit.reproduce.data import Data
+    from pgaudit.reproduce.hardware import Hardware
     from pgaudit.reproduce.inputs import Swap
     from pgaudit.reproduce.outcome import Reproduction
     from pgaudit.reproduce.plan import Plan
@@ -90,6 +93,13 @@ def reproduce(
     again: Annotated[
         bool, typer.Option("--again", help="Run the first seed once more as it is: same artifact, same score?")
     ] = False,
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="First time the reference trainer on this node, for a fixed number of steps."),
+    ] = False,
+    scale: Annotated[
+        bool, typer.Option("--scale-times", help="Show times divided by the calibration's factor too; never a pass.")
+    ] = False,
     margin: Annotated[float, typer.Option(help="Of the equivalence test, nats per token.")] = 0.005,
     image: Annotated[str | None, typer.Option(help="Run in a container of this image (docker or podman).")] = None,
     bare: Annotated[
@@ -129,7 +139,8 @@ def reproduce(
         if len(collected.submissions) > 1:
             names = ", ".join(each.folder for each in collected.submissions)
             raise TargetError(
-                f"{collected.origin.source} holds more than one submission: {names}", hint="name one folder"
+                f"{collected.origin.source} holds more than one submission: {names}",
+                hint="name one of these folders as the target",
             )
     chosen = policy.load().edition_at(edition.date() if edition else collected.origin.date)
     evidence = Evidence(collected.submissions[0], chosen)
@@ -160,9 +171,11 @@ def reproduce(
         raise typer.Exit(ExitCode.CLEAN)
     if not ignore_requirements:
         planning.refuse_missing(made)
-    run = _run(
-        made, evidence, _sandbox(bare=bare, image=image), runs, margin, bundled, resume=resume, stop_early=stop_early
-    )
+    backend = _sandbox(bare=bare, image=image)
+    pace = _calibrate(runs, backend, machine, chosen, tiny=tiny) if calibrate or scale else None
+    factor = pace.factor if pace and scale else None
+    run = _run(made, evidence, backend, runs, margin, factor, resume=resume, stop_early=stop_early)
+    run = replace(run, bundled=bundled, calibration=pace)
     from pgaudit.reproduce.report import report_of
 
     with writing(output) as stream:
@@ -176,7 +189,7 @@ def _run(
     backend: Backend,
     runs: Path,
     margin: float,
-    bundled: str,
+    factor: float | None,
     *,
     resume: bool,
     stop_early: bool,
@@ -210,7 +223,7 @@ def _run(
         others = () if decided else tuple(run_swaps(plan, evidence, backend, ledger, runs, observer))
     finally:
         ledger.close()
-    checks, score, remarks = judge(evidence, plan, results, margin)
+    checks, score, remarks = judge(evidence, plan, results, margin, factor)
     more, odd = swaps.judge(plan, results, others, margin)
     return Reproduction(
         plan,
@@ -221,8 +234,7 @@ def _run(
         score,
         (*plan.remarks, *remarks, *odd),
         stopped,
-        bundled,
-        others,
+        swaps=others,
     )
 
 
@@ -236,6 +248,15 @@ def _swaps(data: Data | None, shard: Path | None, *, shuffle: bool, again: bool)
     made = [held_out(data, shard)] if data and shard else []
     made += [shuffled(data)] if data and shuffle else []
     return (*made, Swap(Input.AGAIN)) if again else tuple(made)
+
+
+def _calibrate(runs: Path, backend: Backend, machine: Hardware, edition: Edition, *, tiny: bool) -> Calibration:
+    from pgaudit.reproduce.calibration import calibrate
+
+    if not tiny and not machine.gpus:
+        raise TargetError("there is no GPU to calibrate", hint="--tiny --calibrate shows the flow on a CPU")
+    typer.echo("calibration: the reference trainer, for a fixed number of steps", err=True)
+    return calibrate(runs, backend, machine, edition, tiny=tiny)
 
 
 def _sandbox(*, bare: bool, image: str | None) -> Backend:

@@ -13,9 +13,10 @@ from pgaudit.evidence.denominator import OFFICIAL_BYTES
 from pgaudit.output import Format, escape
 from pgaudit.output.json import document, value
 from pgaudit.report import Report
+from pgaudit.reproduce.check import Check, Status
 from pgaudit.reproduce.data import Data
 from pgaudit.reproduce.inputs import Input
-from pgaudit.reproduce.outcome import Check, Reproduction, Status
+from pgaudit.reproduce.outcome import Reproduction
 from pgaudit.reproduce.plan import Plan
 
 WIDTH = 100
@@ -53,6 +54,7 @@ def measurements(run: Reproduction) -> dict[str, Any]:
             "enclosed": run.enclosed,
             "bundled": run.bundled or None,
             "hardware": run.plan.hardware.name,
+            "calibration": asdict(run.calibration) | {"factor": run.calibration.factor} if run.calibration else None,
             "stopped": run.stopped or None,
             "checks": [asdict(check) for check in run.checks],
             "equivalence": asdict(run.score) | {"claim_inside": run.score.claim_inside} if run.score else None,
@@ -97,6 +99,7 @@ def _terminal(run: Reproduction, report: Report) -> Iterator[str]:
     for row in _rows(run):
         widths = (8, 10, 10, 10, 10, 11, 10)
         yield "  ".join([*(f"{cell:>{width}}" for cell, width in zip(row[:-1], widths, strict=True)), show(row[-1])])
+    yield from (f"  {line}" for line in _hardware(run))
     for remark in (*run.remarks, *([f"stopped early: {run.stopped}"] if run.stopped else [])):
         yield from wrap(show(remark), WIDTH - 2, initial_indent="! ", subsequent_indent="  ")
     yield ""
@@ -125,7 +128,7 @@ def _markdown(run: Reproduction, report: Report) -> Iterator[str]:
     for row in _rows(run):
         yield f"| {' | '.join(map(_cell, row))} |"
     yield ""
-    for remark in (*run.remarks, *([f"stopped early: {run.stopped}"] if run.stopped else [])):
+    for remark in (*_hardware(run), *run.remarks, *([f"stopped early: {run.stopped}"] if run.stopped else [])):
         yield f"- {show(remark)}"
     yield ""
     yield f"<sub>Times by pgaudit's own clock, sizes weighed by pgaudit, scores as printed by the run. pgaudit {report.version}, policy edition {report.edition}, plan {run.plan.digest}</sub>"
@@ -157,6 +160,24 @@ def _rows(run: Reproduction) -> Iterator[tuple[str, ...]]:
             f"{seed.peak_bytes / 2**20:,.0f} MiB",
             seed.ending if seed.input == Input.OFFICIAL else f"{seed.ending}, input {seed.input}",
         )
+
+
+def _hardware(run: Reproduction) -> Iterator[str]:
+    """The pace of the node, and a line per seed on memory and clocks of its GPUs."""
+    if paced := run.calibration:
+        words = f"calibration: {paced.seconds_per_step * 1000:.2f} ms per step of the reference trainer ({paced.steps} steps)"
+        beside = "; shrunken, so that there is nothing to compare it with"
+        if paced.reference_seconds:
+            beside = f", {paced.factor:.3g} times the reference node's {paced.reference_seconds * 1000:.2f} ms"
+        yield words + beside
+    for seed in run.seeds:
+        if seed.gpu:
+            clock = (
+                f"SM clock {seed.gpu.clock_mhz:g} MHz, lowest {seed.gpu.lowest_clock_mhz:g}"
+                if seed.gpu.clock_mhz
+                else "never busy"
+            )
+            yield f"seed {seed.seed}: GPU memory at most {seed.gpu.peak_bytes / 2**30:.1f} GiB on one; {clock}"
 
 
 def _number(number: float | None, digits: int) -> str:

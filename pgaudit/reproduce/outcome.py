@@ -9,14 +9,16 @@ from enum import StrEnum
 from statistics import fmean
 
 from pgaudit.evidence.claims import Claims
-from pgaudit.evidence.denominator import TOLERANCE as BYTE_TOLERANCE
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.numbers import byte_count, number
 from pgaudit.level import TOLERANCE
 from pgaudit.policy import Edition
-from pgaudit.reproduce.byte_total import bytes_per_token
+from pgaudit.reproduce import divisor
+from pgaudit.reproduce.calibration import Calibration
+from pgaudit.reproduce.check import OPEN, Check, Status
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.result import SeedResult
+from pgaudit.reproduce.significance import step_over_record
 from pgaudit.reproduce.statistics import MARGIN, Answer, Equivalence, equivalence, spread_remark
 from pgaudit.reproduce.supervise import Ending
 
@@ -26,43 +28,12 @@ PART_OF_LIE = 0.03
 """Part of the reported time that it may differ: things a script rightly leaves out of its clock."""
 
 
-LEAST_MISCOUNT = 0.01
-"""Part of the bytes: less may be a normaliser of the tokenizer's own; the mildest mistake known adds 4 % (``bytes/denominator``)."""
-
-
-class Status(StrEnum):
-    """What became of one claim."""
-
-    HOLDS = "holds"
-    FAILS = "fails"
-    NOT_COMPARABLE = "not comparable"
-    NOT_DECIDED = "not decided"
-    NOT_MEASURED = "not measured"
-    NOT_STATED = "not stated"
-
-
-OPEN = {Status.NOT_DECIDED, Status.NOT_MEASURED}
-
-
 class Result(StrEnum):
     """What became of the re-run as a whole."""
 
     HOLDS = "holds"
     FAILS = "fails"
     INCOMPLETE = "incomplete"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One claim beside what was measured."""
-
-    name: str
-    status: Status
-    claimed: str
-    measured: str
-    because: str
-    source: str
-    """How the measured value was had."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +51,7 @@ class Reproduction:
     """Why later seeds were not run."""
     bundled: str = ""
     """The preset of the bundled reference trainer, if that is what was run."""
+    calibration: Calibration | None = None
     swaps: tuple[SeedResult, ...] = ()
     """The first seed with other inputs."""
 
@@ -95,12 +67,17 @@ class Reproduction:
 
 
 def judge(
-    evidence: Evidence, plan: Plan, seeds: Sequence[SeedResult], margin: float = MARGIN
+    evidence: Evidence, plan: Plan, seeds: Sequence[SeedResult], margin: float = MARGIN, factor: float | None = None
 ) -> tuple[tuple[Check, ...], Equivalence | None, tuple[str, ...]]:
-    """Every check, the comparison of the score, and what is worth a remark."""
+    """Every check, the comparison of the score, and what is worth a remark.
+
+    ``factor`` is how many times as long this node takes; times are shown divided by it where the caller asks for that.
+    """
     score, check = _score(evidence.claims, plan, seeds, margin)
-    checks = [check, _size(evidence, seeds), *_times(evidence.edition, plan, seeds), _clock(seeds)]
-    checks += _bytes(plan, seeds)
+    checks = [check, _size(evidence, seeds), *_times(evidence.edition, plan, seeds, factor), _clock(seeds)]
+    step = step_over_record(evidence, plan, seeds)
+    checks += [step] if step else []
+    checks += divisor.check(plan, seeds)
     return tuple(checks), score, tuple(_remarks(evidence, seeds))
 
 
@@ -196,7 +173,7 @@ def _size(evidence: Evidence, seeds: Sequence[SeedResult]) -> Check:
     return Check("size", status, shown, f"{most:,} B", f"the limit is {limit:,} B", source)
 
 
-def _times(edition: Edition, plan: Plan, seeds: Sequence[SeedResult]) -> Iterator[Check]:
+def _times(edition: Edition, plan: Plan, seeds: Sequence[SeedResult], factor: float | None) -> Iterator[Check]:
     source = "the supervisor's clock over the output"
     grace = edition["train_grace_seconds"].applied
     for name, limit, own, ending in (
@@ -219,6 +196,11 @@ def _times(edition: Edition, plan: Plan, seeds: Sequence[SeedResult]) -> Iterato
             yield Check(name, Status.FAILS, stated, shown, f"seed {who} went over {whose}", source)
         elif not plan.hardware.is_reference:
             because = f"measured on {plan.hardware.name}; the challenge's limits are for 8xH100"
+            known = [value for value in most if value is not None]
+            if factor and known:
+                because += (
+                    f"; divided by the calibration's {factor:.3g} it would be at most {max(known) / factor:.1f} s there"
+                )
             yield Check(name, Status.NOT_COMPARABLE, stated, shown, because, source)
         elif not seeds or any(value is None for value in most):
             yield Check(
@@ -249,37 +231,6 @@ def _clock(seeds: Sequence[SeedResult]) -> Check:
     return Check("reported times", Status.HOLDS, stated, seen, "the same steps on both clocks", source)
 
 
-def _bytes(plan: Plan, seeds: Sequence[SeedResult]) -> Iterator[Check]:
-    """What loss and bpb imply of the text, against the text: a denominator that is too large makes a score better."""
-    data = plan.data
-    if data is None or data.val_bytes is None:
-        return
-    counted = data.val_bytes / max(data.val_tokens - 1, 1)
-    source = f"{data.val_bytes:,} B of text in {data.val_tokens:,} tokens, counted {data.val_bytes_how}"
-    stated = [(bytes_per_token(seed.val_loss, seed.val_bpb), seed) for seed in seeds if seed.val_loss and seed.val_bpb]
-    if not stated or not counted:
-        why = "no run printed a val_loss beside its val_bpb" if counted else "the tokens stand for no text"
-        yield Check("byte count", Status.NOT_STATED, "", f"{counted:.5f} B per token", why, source)
-        return
-    implied, seed = max(stated, key=lambda pair: abs(pair[0] / counted - 1) - pair[1].rounding)
-    excess, room = implied / counted - 1, BYTE_TOLERANCE + seed.rounding
-    others_fit = seed.tokens_per_byte is not None and seed.tokens_per_byte * counted >= 1 - BYTE_TOLERANCE
-    if abs(excess) <= room:
-        status, because = Status.HOLDS, "the printed loss and bpb are of a text of as many bytes"
-    elif excess <= LEAST_MISCOUNT + seed.rounding:
-        less = excess < 0
-        status, because = (
-            Status.NOT_DECIDED,
-            "a part of the text, or too few bytes" if less else "a normaliser of its own",
-        )
-    elif others_fit:
-        status, because = Status.NOT_DECIDED, "other evaluations of the run divide by the right count: a mixture"
-    else:
-        status, because = Status.FAILS, f"the printed bpb divides by {excess:.1%} more bytes than the text has"
-    shown = f"{implied:.5f} B per token (seed {seed.seed})"
-    yield Check("byte count", status, shown, f"{counted:.5f} B per token", because, source)
-
-
 def _remarks(evidence: Evidence, seeds: Sequence[SeedResult]) -> Iterator[str]:
     for seed in seeds:
         if not seed.finished:
@@ -288,6 +239,10 @@ def _remarks(evidence: Evidence, seeds: Sequence[SeedResult]) -> Iterator[str]:
             yield f"seed {seed.seed}: {seed.left_running} processes were still running and were ended"
         if seed.altered:
             yield f"seed {seed.seed}: the run changed files that were shipped: {', '.join(seed.altered[:5])}"
+        if seed.files_read is None:
+            yield f"seed {seed.seed}: this file system does not record reads; the code is what the script names"
+        elif seed.files_read:
+            yield f"seed {seed.seed}: the run read shipped files beside its code: {', '.join(seed.files_read[:5])}"
         if seed.reported_total_bytes is not None and seed.total_bytes not in (None, seed.reported_total_bytes):
             yield f"seed {seed.seed}: the run says {seed.reported_total_bytes:,} B in all, {seed.total_bytes:,} B were weighed"
         if seed.other_compressed_bytes:

@@ -9,6 +9,7 @@ from pgaudit.evidence.denominator import every_evaluation
 from pgaudit.evidence.logs import Log, Stop
 from pgaudit.evidence.sizes import run_size
 from pgaudit.reproduce.inputs import Input
+from pgaudit.reproduce.sampling import GpuUse
 from pgaudit.reproduce.supervise import Ending, Observed
 from pgaudit.reproduce.weigh import Weighed
 
@@ -48,8 +49,12 @@ class SeedResult:
     other_compressed_bytes: int
     """Of other compressed files that the run wrote."""
     altered: tuple[str, ...]
+    files_read: tuple[str, ...] | None
+    """Shipped files beside the code that it read; ``None`` where the file system does not tell."""
     peak_bytes: int
     peak_processes: int
+    gpu: GpuUse | None
+    """Memory and clocks; ``None`` without a GPU."""
     left_running: int
     output: str
     """Where its output is kept."""
@@ -88,11 +93,15 @@ class SeedResult:
     @classmethod
     def read(cls, document: dict[str, Any]) -> SeedResult:
         """Back from JSON values."""
-        known = {name.name: document[name.name] for name in fields(cls)}
-        return cls(**known | {name: tuple(known[name]) for name in ("code_files", "altered")})
+        known: dict[str, Any] = {each.name: document[each.name] for each in fields(cls)}
+        known["gpu"] = GpuUse(**known["gpu"]) if known["gpu"] else None
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in known.items()
+        }
+        return cls(**values)
 
 
-def result_of(seed: int, seen: Observed, weighed: Weighed, output: str) -> SeedResult:
+def result_of(seed: int, seen: Observed, weighed: Weighed, gpu: GpuUse | None, output: str) -> SeedResult:
     """Put together what was seen, weighed and printed."""
     log: Log = seen.stages.reader.log()
     final, size, spent = log.final, run_size(log), log.train_time
@@ -127,8 +136,10 @@ def result_of(seed: int, seen: Observed, weighed: Weighed, output: str) -> SeedR
         weighed.model_file,
         weighed.others,
         weighed.altered,
+        weighed.files_read,
         seen.peak_bytes,
         seen.peak_processes,
+        gpu,
         seen.left,
         output,
         Input.OFFICIAL,

@@ -10,10 +10,12 @@ from pathlib import Path, PurePosixPath
 
 from pgaudit.errors import ExitCode, PgauditError
 from pgaudit.evidence.evidence import Evidence
+from pgaudit.reproduce import reads
 from pgaudit.reproduce.inputs import Swap
 from pgaudit.reproduce.ledger import Ledger
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.result import SeedResult, result_of
+from pgaudit.reproduce.sampling import Sampler
 from pgaudit.reproduce.stages import Stages
 from pgaudit.reproduce.supervise import supervise
 from pgaudit.reproduce.weigh import bytes_written, inventory, weigh
@@ -112,24 +114,29 @@ def run_seed(
         for private in (folder, work, temporary):
             private.chmod(0o755)
         copy_files(evidence.submission, work)
+        recorded = reads.are_recorded(folder)
+        reads.forget(work, inventory(work))
         box = _box(plan, seed, work, temporary)
         backend.prepare(box)
         before = inventory(work)
-        seen = supervise(
-            backend.command(box),
-            {"PATH": os.environ.get("PATH", os.defpath)}
-            | ({"HOME": os.environ.get("HOME", "/")} if not backend.encloses else {}),
-            folder / OUTPUT,
-            plan.bounds,
-            lambda: bytes_written(work, temporary),
-            observer.line,
-        )
+        with Sampler(plan.hardware) as gpus:
+            seen = supervise(
+                backend.command(box),
+                {"PATH": os.environ.get("PATH", os.defpath)}
+                | ({"HOME": os.environ.get("HOME", "/")} if not backend.encloses else {}),
+                folder / OUTPUT,
+                plan.bounds,
+                lambda: bytes_written(work, temporary),
+                observer.line,
+                gpus.take,
+            )
     except OSError as error:
         raise RunFailed(
             f"seed {seed} could not be run in {folder}: {error.strerror}", "finished seeds are kept; --resume goes on"
         ) from None
-    weighed = weigh(work, before, evidence.sizes, plan.main, temporary)
-    return result_of(seed, seen, weighed, str(folder / OUTPUT))
+    read = reads.since(work, before) if recorded else None  # before the files are weighed, which reads them
+    weighed = weigh(work, before, evidence.sizes, plan.main, temporary, read)
+    return result_of(seed, seen, weighed, gpus.use(), str(folder / OUTPUT))
 
 
 def copy_files(submission: Submission, folder: Path) -> None:

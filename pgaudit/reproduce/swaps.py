@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from pgaudit.reproduce.check import Check, Status
 from pgaudit.reproduce.inputs import Input, Swap
-from pgaudit.reproduce.outcome import Check, Status
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.result import SeedResult
 from pgaudit.reproduce.statistics import MARGIN

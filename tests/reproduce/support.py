@@ -114,6 +114,15 @@ def still_running(marker: str) -> Iterator[str]:
                 continue
 
 
+def commands() -> Iterator[str]:
+    """The command lines of all processes."""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield entry.read_text(errors="replace")
+        except OSError:
+            continue
+
+
 def listing(folder: Path) -> dict[str, bytes]:
     """Every file below a folder with its content."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -11,8 +11,9 @@ import pytest
 
 from pgaudit.reproduce import data as shards_of
 from pgaudit.reproduce import shards
+from pgaudit.reproduce.check import Check, Status
 from pgaudit.reproduce.data import Data
-from pgaudit.reproduce.outcome import Check, Status, judge
+from pgaudit.reproduce.outcome import judge
 from reference_trainer.data import Files, write_data
 from reference_trainer.text import write_documents
 from tests.reproduce.support import NATS_PER_BPB, write_folder

@@ -13,9 +13,9 @@ import pytest
 
 from pgaudit.errors import TargetError
 from pgaudit.reproduce import data as shards_of
+from pgaudit.reproduce.check import Check, Status
 from pgaudit.reproduce.data import Data
 from pgaudit.reproduce.inputs import Input, Swap, held_out, shuffled
-from pgaudit.reproduce.outcome import Check, Status
 from pgaudit.reproduce.result import SeedResult
 from pgaudit.reproduce.shards import Text, write
 from pgaudit.reproduce.swaps import judge
