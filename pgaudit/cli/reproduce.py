@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from pgaudit.evidence.evidence import Evidence
     from pgaudit.policy import Edition
     from pgaudit.reproduce.calibration import Calibration
+    from pgaudit.reproduce.data import Data
     from pgaudit.reproduce.hardware import Hardware
+    from pgaudit.reproduce.inputs import Swap
     from pgaudit.reproduce.outcome import Reproduction
     from pgaudit.reproduce.plan import Plan
     from pgaudit.sandbox import Backend
@@ -79,6 +81,19 @@ def reproduce(
     total: Annotated[Seconds, typer.Option("--total-limit", min=0.1, help="Seconds of one seed.")] = None,
     grace: Annotated[Seconds, typer.Option(min=0.0, help="Seconds beyond a limit, and from TERM to KILL.")] = None,
     processes: Annotated[int | None, typer.Option("--max-processes", min=8, help="Processes and threads.")] = None,
+    swap_val: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run the first seed once more on this held-out shard as its validation text.", metavar="SHARD"
+        ),
+    ] = None,
+    shuffle_docs: Annotated[
+        bool,
+        typer.Option("--shuffle-docs", help="Run the first seed once more with the validation documents reordered."),
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Run the first seed once more as it is: same artifact, same score?")
+    ] = False,
     calibrate: Annotated[
         bool,
         typer.Option("--calibrate", help="First time the reference trainer on this node, for a fixed number of steps."),
@@ -156,6 +171,7 @@ def reproduce(
     made = planning.make(
         evidence, asked, machine, check(data, tokenizer) if data else None, wishes, tuple(filter(None, remarks))
     )
+    made = replace(made, swaps=_swaps(made.data, swap_val, shuffle=shuffle_docs, again=again))
     if plan:
         with writing(output) as stream:
             stream.write(render_plan(made, _planned_sandbox(bare=bare, image=image), style))
@@ -195,11 +211,13 @@ def _run(
     import json
 
     from pgaudit.cli.progress import progress
+    from pgaudit.reproduce import swaps
     from pgaudit.reproduce.curves import overlay
     from pgaudit.reproduce.ledger import Ledger
     from pgaudit.reproduce.outcome import Reproduction, hopeless, judge
-    from pgaudit.reproduce.runner import run_seeds
+    from pgaudit.reproduce.runner import run_seeds, run_swaps
 
+    observer = progress(plan)
     ledger = Ledger.open(runs)
     try:
         if resume:
@@ -212,16 +230,39 @@ def _run(
             backend,
             ledger,
             runs,
-            progress(plan),
+            observer,
             lambda done: hopeless(evidence, plan, done, margin) if stop_early else "",
         )
+        decided = stopped or not results[0].finished or (stop_early and hopeless(evidence, plan, results, margin))
+        others = () if decided else tuple(run_swaps(plan, evidence, backend, ledger, runs, observer))
     finally:
         ledger.close()
     checks, score, remarks = judge(evidence, plan, results, margin, factor)
-    remarks = (*plan.remarks, *remarks)
-    curves = tuple(overlay(evidence, result.seed, result.curve) for result in results)
-    seeds = tuple(results)
-    return Reproduction(plan, backend.name, backend.encloses, seeds, checks, score, remarks, stopped, overlays=curves)
+    more, odd = swaps.judge(plan, results, others, margin)
+    return Reproduction(
+        plan,
+        backend.name,
+        backend.encloses,
+        tuple(results),
+        (*checks, *more),
+        score,
+        (*plan.remarks, *remarks, *odd),
+        stopped,
+        overlays=tuple(overlay(evidence, result.seed, result.curve) for result in results),
+        swaps=others,
+    )
+
+
+def _swaps(data: Data | None, shard: Path | None, *, shuffle: bool, again: bool) -> tuple[Swap, ...]:
+    """The other inputs that were asked for, looked at before any time is spent."""
+    from pgaudit.reproduce.inputs import Input, Swap, held_out, shuffled
+
+    if data is None and (shard or shuffle):
+        name = "--swap-val" if shard else "--shuffle-docs"
+        raise TargetError(f"{name} needs the validation shards", hint="name their folder with --data")
+    made = [held_out(data, shard)] if data and shard else []
+    made += [shuffled(data)] if data and shuffle else []
+    return (*made, Swap(Input.AGAIN)) if again else tuple(made)
 
 
 def _calibrate(runs: Path, backend: Backend, machine: Hardware, edition: Edition, *, tiny: bool) -> Calibration:

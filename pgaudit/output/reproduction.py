@@ -9,11 +9,14 @@ from dataclasses import asdict
 from textwrap import wrap
 from typing import Any
 
+from pgaudit.evidence.denominator import OFFICIAL_BYTES
 from pgaudit.output import Format, escape
 from pgaudit.output.json import document, value
 from pgaudit.output.partings import in_words
 from pgaudit.report import Report
 from pgaudit.reproduce.check import OPEN, Check, Status
+from pgaudit.reproduce.data import Data
+from pgaudit.reproduce.inputs import Input
 from pgaudit.reproduce.outcome import Reproduction
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.statistics import Equivalence
@@ -59,6 +62,7 @@ def measurements(run: Reproduction) -> dict[str, Any]:
             "equivalence": _equivalence(run.score) if run.score else None,
             "seeds": [seed.document() for seed in run.seeds],
             "overlays": [overlay.document() for overlay in run.overlays],
+            "swaps": [swap.document() for swap in run.swaps],
             "remarks": list(run.remarks),
             "plan": run.plan.describe(),
         }
@@ -126,7 +130,7 @@ def _terminal(run: Reproduction, report: Report) -> Iterator[str]:
     for remark in remarks_of(run):
         yield from wrap(show(remark), WIDTH - 2, initial_indent="! ", subsequent_indent="  ")
     yield ""
-    yield from (f"output of seed {seed.seed}: {show(seed.output)}" for seed in run.seeds)
+    yield from (f"output of seed {seed.label}: {show(seed.output)}" for seed in (*run.seeds, *run.swaps))
     yield f"pgaudit {report.version}, policy edition {report.edition}, plan {run.plan.digest}"
 
 
@@ -175,7 +179,7 @@ def _cell(text: str) -> str:
 
 
 def _rows(run: Reproduction) -> Iterator[tuple[str, ...]]:
-    for seed in run.seeds:
+    for seed in (*run.seeds, *run.swaps):
         yield (
             str(seed.seed),
             _number(seed.val_bpb, 6),
@@ -184,7 +188,7 @@ def _rows(run: Reproduction) -> Iterator[tuple[str, ...]]:
             _number(seed.evaluation, 1),
             f"{seed.total_bytes:,}" if seed.total_bytes is not None else "-",
             f"{seed.peak_bytes / 2**20:,.0f} MiB",
-            seed.ending,
+            seed.ending if seed.input == Input.OFFICIAL else f"{seed.ending}, input {seed.input}",
         )
 
 
@@ -210,6 +214,13 @@ def _number(number: float | None, digits: int) -> str:
     return "-" if number is None else f"{number:.{digits}f}"
 
 
+def _official(data: Data) -> str:
+    if data.val_bytes is None:
+        return ""
+    same = data.val_bytes == OFFICIAL_BYTES
+    return "; as the official text has" if same else f"; the official text has {OFFICIAL_BYTES:,} B"
+
+
 def _plan(plan: Plan, sandbox: str) -> Iterator[str]:
     yield f"{plan.folder}: would be run, nothing was"
     yield f"  interpreter  {plan.interpreter.path} (Python {plan.interpreter.version})"
@@ -221,9 +232,12 @@ def _plan(plan: Plan, sandbox: str) -> Iterator[str]:
         yield f"  missing      {', '.join(plan.interpreter.missing)}"
     if data := plan.data:
         yield f"  data         {data.folder}: {data.train_shards} training shards, {data.train_tokens:,} tokens"
-        yield f"  validation   {data.val_shards} shards, {data.val_tokens:,} tokens, sha256 {data.val_sha256}; bytes of text not counted"
+        yield f"  validation   {data.val_shards} shards, {data.val_tokens:,} tokens, sha256 {data.val_sha256}"
+        counted = f"{data.val_bytes:,} B, counted" if data.val_bytes is not None else "not counted:"
+        yield f"  text         {counted} {data.val_bytes_how}{_official(data)}"
     else:
         yield "  data         none named; the run finds what the submission brings"
+    yield from (f"  then         seed {plan.seeds[0]}: {swap.describe()}" for swap in plan.swaps)
     yield f"  hardware     {plan.hardware.name}"
     bounds = plan.bounds
     yield f"  ended after  start {bounds.start:g} s, training {bounds.training:g} s, evaluation {bounds.evaluation:g} s, silence {bounds.silence:g} s, in all {bounds.total:g} s; grace {bounds.grace:g} s"
