@@ -13,8 +13,10 @@ from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.numbers import byte_count, number
 from pgaudit.level import TOLERANCE
 from pgaudit.policy import Edition
+from pgaudit.reproduce import divisor
 from pgaudit.reproduce.calibration import Calibration
 from pgaudit.reproduce.check import OPEN, Check, Status
+from pgaudit.reproduce.curves import Overlay
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.result import SeedResult
 from pgaudit.reproduce.significance import step_over_record
@@ -51,6 +53,10 @@ class Reproduction:
     bundled: str = ""
     """The preset of the bundled reference trainer, if that is what was run."""
     calibration: Calibration | None = None
+    overlays: tuple[Overlay, ...] = ()
+    """The curve of each seed beside that of the submitted log."""
+    swaps: tuple[SeedResult, ...] = ()
+    """The first seed with other inputs."""
 
     @property
     def result(self) -> Result:
@@ -74,6 +80,7 @@ def judge(
     checks = [check, _size(evidence, seeds), *_times(evidence.edition, plan, seeds, factor), _clock(seeds)]
     step = step_over_record(evidence, plan, seeds)
     checks += [step] if step else []
+    checks += divisor.check(plan, seeds)
     return tuple(checks), score, tuple(_remarks(evidence, seeds))
 
 
