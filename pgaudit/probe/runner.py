@@ -14,6 +14,7 @@ import numpy as np
 import pgaudit
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.probe import text as texts
+from pgaudit.probe.experiment import PLAIN
 from pgaudit.probe.record import RunRecord, Site
 from pgaudit.probe.rewrite import rewrite
 from pgaudit.probe.text import Text, Tokens
@@ -67,6 +68,7 @@ def run(
         "script": "train_gpt.py",
         "environment": {**settings.environment, **variables, "WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0"},
         "kept": [],
+        "passive": [name for name in variants if name == PLAIN],
     }
     (work / "plan.json").write_text(json.dumps(plan), "utf-8")
     package = Path(pgaudit.__file__).parent
@@ -75,8 +77,14 @@ def run(
         work.absolute(),
         temporary.absolute(),
         {
-            "PATH": f"{interpreter.path.parent}:{PATH}", "HOME": WORK, "PYTHONPATH": CODE, "PYTHONHASHSEED": "0",
-            "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LANG": "C.UTF-8", "TMPDIR": "/tmp",
+            "PATH": f"{interpreter.path.parent}:{PATH}",
+            "HOME": WORK,
+            "PYTHONPATH": CODE,
+            "PYTHONHASHSEED": "0",
+            "OMP_NUM_THREADS": "1",
+            "MKL_NUM_THREADS": "1",
+            "LANG": "C.UTF-8",
+            "TMPDIR": "/tmp",
         },  # fmt: skip
         (*interpreter.mounts, Mount(package, f"{CODE}/pgaudit")),
         Limits(memory_bytes=16 * GIB, processes=256),
@@ -96,7 +104,9 @@ def read(folder: Path, name: str) -> RunRecord:
     """The record of one run; one that wrote none was ended by its limit or took itself down."""
     path = folder / "record.npz"
     if not path.is_file():
-        return RunRecord(name, "no record: it took too long or ended itself", (), (), (), np.zeros(1, np.int64), np.zeros(0))
+        return RunRecord(
+            name, "no record: it took too long or ended itself", (), (), (), np.zeros(1, np.int64), np.zeros(0)
+        )
     with np.load(path, allow_pickle=False) as found:
         document = ast.literal_eval(str(found["document"]))
         return RunRecord(

@@ -35,6 +35,16 @@ class Scores:
         return int(np.count_nonzero(self.values)) >= VALIDATION * 0.9
 
 
+def is_cross_entropy(record: RunRecord, value: float) -> bool:
+    """Whether a score is what a loss function of torch came to, so that a softmax normalised it."""
+    losses = [number for number, site in enumerate(record.sites) if site.kind == "loss"]
+    made = np.isin(np.array(record.calls, dtype=np.int64), losses)
+    return any(
+        bool((record.values[record.offsets[call] : record.offsets[call + 1]] == value).any())
+        for call in np.flatnonzero(made)
+    )
+
+
 def printed_metrics(record: RunRecord) -> list[tuple[int, Metric]]:
     """The validation scores that a run printed, each with the number of recorded calls before it."""
     reader, found = Reader("output"), list[tuple[int, Metric]]()

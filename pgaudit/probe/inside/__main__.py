@@ -67,7 +67,7 @@ def _child(folder: Path, plan: dict[str, Any]) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     began, ending = time.monotonic(), "finished"
-    recorder = Recorder(Shrinker(frozenset(plan["kept"])))
+    recorder = Recorder(Shrinker(frozenset(plan["kept"])), passive=folder.name in plan["passive"])
     sys.stdout = _Tee(os.fdopen(1, "w", buffering=1), recorder)  # type: ignore[assignment]
     host = Host(here, recorder, plan["environment"])
     try:

@@ -28,9 +28,13 @@ class Recorder:
     offsets: list[int] = field(default_factory=lambda: [0])
     values: list[np.ndarray] = field(default_factory=list)
     printed: list[tuple[int, str]] = field(default_factory=list)
+    passive: bool = False
+    """Nothing is looked at: for a run that shows that looking changes nothing."""
 
     def note(self, path: str, line: int, kind: str, operand: object) -> None:
         """Keep the numbers of an operand, if they may be scores."""
+        if self.passive:
+            return
         vector = _vector(operand)
         if vector is None or self.offsets[-1] > MOST_IN_ALL:
             return
@@ -74,6 +78,8 @@ class Probe:
     def loss(self, line: int, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
         """A loss, with the loss of each element beside it."""
         result = function(*args, **named)
+        if self.recorder.passive:
+            return result
         try:
             each = result
             if isinstance(result, torch.Tensor) and result.numel() == 1:
@@ -112,6 +118,10 @@ def _vector(operand: object) -> np.ndarray | None:
         return operand.astype(np.float64).reshape(-1)
     if isinstance(operand, (float, np.floating)):
         return np.array([float(operand)])
-    if isinstance(operand, (list, tuple)) and 0 < len(operand) <= MOST_VALUES and all(isinstance(x, float) for x in operand):
+    if (
+        isinstance(operand, (list, tuple))
+        and 0 < len(operand) <= MOST_VALUES
+        and all(isinstance(x, float) for x in operand)
+    ):
         return np.array(operand)
     return None
