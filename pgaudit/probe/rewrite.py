@@ -46,9 +46,7 @@ class _Rewriter(cst.CSTTransformer):
         if kind not in DEVICES or "b" in original_node.prefix:
             return updated_node
         replaced = f"{DEVICES[kind]}:{index}" if index else DEVICES[kind]
-        return updated_node.with_changes(
-            value=f"{original_node.prefix}{original_node.quote}{replaced}{original_node.quote}"
-        )
+        return updated_node.with_changes(value=f"{original_node.prefix}{original_node.quote}{replaced}{original_node.quote}")
 
     def leave_FormattedStringText(
         self, original_node: cst.FormattedStringText, updated_node: cst.FormattedStringText
@@ -67,9 +65,7 @@ class _Rewriter(cst.CSTTransformer):
             return _probe("loss", original_node, self._line(original_node), updated_node.func, *updated_node.args)
         if name in REDUCTIONS and isinstance(updated_node.func, cst.Attribute):
             func = updated_node.func
-            return _probe(
-                "reduce", original_node, self._line(original_node), func.value, _string(name), *updated_node.args
-            )
+            return _probe("reduce", original_node, self._line(original_node), func.value, _string(name), *updated_node.args)
         return updated_node
 
     def leave_AugAssign(self, original_node: cst.AugAssign, updated_node: cst.AugAssign) -> cst.AugAssign:
@@ -89,13 +85,7 @@ class _Rewriter(cst.CSTTransformer):
 
     def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> cst.Assign:
         target = original_node.targets[0].target
-        name = (
-            target.value
-            if isinstance(target, cst.Name)
-            else target.attr.value
-            if isinstance(target, cst.Attribute)
-            else ""
-        )
+        name = target.value if isinstance(target, cst.Name) else target.attr.value if isinstance(target, cst.Attribute) else ""
         return updated_node.with_changes(value=_sized(name, updated_node.value)) if name else updated_node
 
     def leave_AnnAssign(self, original_node: cst.AnnAssign, updated_node: cst.AnnAssign) -> cst.AnnAssign:

@@ -37,7 +37,7 @@ class Stream:
     def wait_stream(self, _: Any) -> None:
         return None
 
-    synchronize = record_event = wait_event = query = lambda self, *_, **__: None
+    synchronize = record_event = wait_event = query = lambda self, *_, **__: None  # noqa: E731
 
 
 class Event:
@@ -46,7 +46,7 @@ class Event:
     def __init__(self, *_: Any, **__: Any) -> None:
         self.device = torch.device("cpu")
 
-    record = synchronize = wait = lambda self, *_, **__: None
+    record = synchronize = wait = lambda self, *_, **__: None  # noqa: E731
 
     def query(self) -> bool:
         return True
@@ -184,9 +184,7 @@ def modules() -> dict[str, types.ModuleType]:
     world, cuda = World(), Cuda("torch.cuda")
     amp = Part(torch.amp, autocast=_Autocast)
     cuda.amp = Part(torch.cuda.amp, autocast=_Autocast)  # type: ignore[attr-defined]
-    cuda.nvtx = Part(
-        torch.cuda.nvtx, range_push=_nothing, range_pop=_nothing, range=lambda *_: contextlib.nullcontext()
-    )  # type: ignore[attr-defined]
+    cuda.nvtx = Part(torch.cuda.nvtx, range_push=_nothing, range_pop=_nothing, range=lambda *_: contextlib.nullcontext())  # type: ignore[attr-defined]
     attention = Part(torch.nn.attention, sdpa_kernel=lambda *_, **__: contextlib.nullcontext())
     parallel = Part(torch.nn.parallel, DistributedDataParallel=Parallel)
     network = Part(nn, attention=attention, parallel=parallel)
