@@ -16,16 +16,18 @@ from numpy.typing import NDArray
 from pgaudit.evidence.numbers import Figure
 from pgaudit.probe import experiment
 from pgaudit.probe.experiment import BASE, EARLY, LAST, PLAIN, REPEAT
-from pgaudit.probe.record import Condition, Measurement, Outcome, RunRecord
-from pgaudit.probe.scores import Scores, final_scores, is_cross_entropy, printed_metrics
+from pgaudit.probe.record import Condition, Measurement, Outcome, RunRecord, Site
+from pgaudit.probe.scores import Scores, final_scores, fits_between, is_cross_entropy, printed_metrics
 from pgaudit.probe.shrink import SEQUENCE, VALIDATION
 from pgaudit.probe.text import Text
 
 Changed = NDArray[np.int64]
-EVERYWHERE = 0.5
-"""Part of all scores that one later token moves if something learned from the whole text; in one window it is far less."""
+LOCAL = 2 * SEQUENCE
+"""Scores before the replaced tokens that a network which looks ahead can move: those of one window, read twice at most."""
 FAR = 4 * SEQUENCE
 """Scores beyond those of the changed tokens themselves that no window of the network reaches: something was remembered."""
+COUNTS = "n-gram cache"
+"""What the card calls an evaluation that counts; anything else that it learns by is fitted."""
 SUSPICIOUS = 1.1
 """Estimated sum of all probabilities from which more tokens are measured."""
 KNOWN_BYTES = 0.005
@@ -121,7 +123,7 @@ def _future(runs: Runs, expected: str) -> tuple[Measurement, Measurement]:
             f"where at most {allowed} belong to replaced tokens"
         )
         numbers |= {"changed": len(changed), "allowed": allowed, "from": experiment.FROM[name]}
-        everywhere = len(changed) - allowed > EVERYWHERE * (scored - allowed)
+        everywhere = len(changed) - allowed > LOCAL
         broken = Measurement(
             Condition.SCORED_FIRST if everywhere else Condition.CAUSAL, Outcome.VIOLATED, sentence, site, numbers
         )
@@ -140,22 +142,25 @@ def _future(runs: Runs, expected: str) -> tuple[Measurement, Measurement]:
         Condition.CAUSAL, Outcome.HOLDS,
         f"{scored} scores: replacing later tokens changes none; {reach} of them change with the first tokens", site, numbers,
     )  # fmt: skip
-    return causal, _learning(reach, expected, site, numbers)
+    fits = fits_between(runs.records[BASE], base)
+    return causal, _learning(reach, fits, expected, site, {**numbers, "fits": fits})
 
 
-def _learning(reach: int, expected: str, site: object, numbers: Mapping[str, object]) -> Measurement:
+def _learning(reach: int, fits: int, expected: str, site: Site, numbers: Mapping[str, object]) -> Measurement:
+    """What the evaluation is known to do has to be seen, or its order was not put to the test."""
     far = reach > len(experiment.EARLY_TOKENS) + FAR
-    if expected and not far:
-        sentence = (
-            f"{expected} is in the evaluation, but early tokens change only {reach} scores: nothing was remembered"
-        )
-        return Measurement(Condition.SCORED_FIRST, Outcome.NOT_EXERCISED, sentence, site, dict(numbers))  # type: ignore[arg-type]
-    what = (
-        f"early tokens change {reach} scores, later tokens none before them"
-        if far
-        else "nothing is learned while it is scored"
-    )
-    return Measurement(Condition.SCORED_FIRST, Outcome.HOLDS, what, site, dict(numbers))  # type: ignore[arg-type]
+
+    def measured(outcome: Outcome, sentence: str) -> Measurement:
+        return Measurement(Condition.SCORED_FIRST, outcome, sentence, site, numbers)
+
+    if expected == COUNTS and not far:
+        return measured(Outcome.NOT_EXERCISED, f"an {expected} is read, but early tokens change only {reach} scores")
+    if expected and expected != COUNTS and not fits:
+        return measured(Outcome.NOT_EXERCISED, f"{expected} is read, but nothing was fitted between two scores here")
+    seen = f"fitted {fits} times between scores, " if fits else ""
+    if fits or far:
+        return measured(Outcome.HOLDS, f"{seen}early tokens change {reach} scores, later tokens none before them")
+    return measured(Outcome.HOLDS, "nothing is learned while it is scored")
 
 
 def _sum(runs: Runs, late: Measurement, vocabulary: int) -> Measurement:

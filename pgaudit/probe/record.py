@@ -20,7 +20,7 @@ class Site:
     path: str
     line: int
     kind: str
-    """``loss``, ``reduce`` or ``add``."""
+    """``loss``, ``reduce``, ``add``, or ``fit`` for a sum that gradients flow from."""
 
 
 @dataclass(frozen=True)

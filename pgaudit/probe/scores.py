@@ -35,6 +35,12 @@ class Scores:
         return int(np.count_nonzero(self.values)) >= VALIDATION * 0.9
 
 
+def fits_between(record: RunRecord, scores: Scores) -> int:
+    """How often something was fitted between the first score and the last."""
+    fits = {number for number, site in enumerate(record.sites) if site.kind == "fit"}
+    return sum(site in fits for site in record.calls[scores.first : scores.last])
+
+
 def is_cross_entropy(record: RunRecord, value: float) -> bool:
     """Whether a score is what a loss function of torch came to, so that a softmax normalised it."""
     losses = [number for number, site in enumerate(record.sites) if site.kind == "loss"]
@@ -77,6 +83,8 @@ def _candidates(record: RunRecord, calls: int, metric: Metric) -> Iterator[Score
     made = np.array(record.calls[:calls], dtype=np.int64)
     room = metric.val_loss.error + ROUNDING * abs(metric.val_loss.value)
     for number, site in enumerate(record.sites):
+        if site.kind == "fit":
+            continue
         own = np.flatnonzero(made == number)[::-1]
         if not len(own):
             continue

@@ -73,6 +73,7 @@ class Probe:
             if isinstance(operand, types.ModuleType) or not hasattr(operand, "dtype"):
                 operand = args[0] if args else None
             self.recorder.note(self.path, line, "reduce", operand)
+            self._fit(line, result)
         return result
 
     def loss(self, line: int, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
@@ -86,9 +87,15 @@ class Probe:
                 with torch.no_grad():
                     each = function(*args, **{**named, "reduction": "none"})
             self.recorder.note(self.path, line, "loss", each)
+            self._fit(line, result)
         except (TypeError, RuntimeError, ValueError):
             pass  # a function of the submission's own that is called like a loss
         return result
+
+    def _fit(self, line: int, result: object) -> None:
+        """A number that gradients flow from: something is being fitted."""
+        if isinstance(result, torch.Tensor) and result.requires_grad and result.numel() == 1:
+            self.recorder.note(self.path, line, "fit", result)
 
     def add(self, line: int, value: Any) -> Any:
         """What is added to something."""
