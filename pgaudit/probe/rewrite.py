@@ -9,25 +9,34 @@ import libcst as cst
 import libcst.matchers as m
 from libcst.metadata import MetadataWrapper, PositionProvider
 
+from pgaudit.source.parse import parse, without_validation
+
 PROBE = "__probe__"
 """The name that rewritten code calls; ``inside.recorder`` stands behind it."""
 REDUCTIONS = frozenset({"sum", "mean", "item", "nansum"})
 """Methods and functions whose operand may be a vector of scores."""
 LOSSES = frozenset({"cross_entropy", "nll_loss"})
+COMPUTED = frozenset({"grad_accum_steps", "grad_accumulation_steps", "accum_steps"})
+"""Sizes that are computed (``8 // world_size``) and shrunk all the same."""
 DEVICES = {"cuda": "cpu", "nccl": "gloo"}
 LONGEST = 2_000_000
 """Characters of source that are rewritten."""
 
 
-class TooLong(Exception):
-    """The source is longer than anything that is rewritten."""
+class Unreadable(Exception):
+    """The source has no syntax tree, or is longer than anything that is rewritten."""
 
 
 def rewrite(text: str) -> str:
-    """The source of one module for the probe. Raises ``libcst.ParserSyntaxError`` or ``TooLong``."""
+    """The source of one module for the probe. Raises ``Unreadable`` with the reason."""
     if len(text) > LONGEST:
-        raise TooLong
-    return MetadataWrapper(cst.parse_module(text), unsafe_skip_copy=True).visit(_Rewriter()).code
+        raise Unreadable(f"longer than {LONGEST:,} characters")
+    parsed = parse(text)
+    if parsed.module is None:
+        assert parsed.problem is not None
+        raise Unreadable(f"line {parsed.problem.line}: {parsed.problem.message}")
+    with without_validation():
+        return MetadataWrapper(parsed.module, unsafe_skip_copy=True).visit(_Rewriter()).code
 
 
 class _Rewriter(cst.CSTTransformer):
@@ -53,6 +62,11 @@ class _Rewriter(cst.CSTTransformer):
     ) -> cst.FormattedStringText:
         if original_node.value == "cuda:":
             return updated_node.with_changes(value="cpu:")
+        return updated_node
+
+    def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.Attribute:
+        if original_node.attr.value == "is_cuda":
+            return updated_node.with_changes(attr=cst.Name("is_cpu"))
         return updated_node
 
     # Sums
@@ -86,6 +100,8 @@ class _Rewriter(cst.CSTTransformer):
     def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> cst.Assign:
         target = original_node.targets[0].target
         name = target.value if isinstance(target, cst.Name) else target.attr.value if isinstance(target, cst.Attribute) else ""
+        if name in COMPUTED:
+            return updated_node.with_changes(value=_call(f"{PROBE}.size", _string(name), updated_node.value))
         return updated_node.with_changes(value=_sized(name, updated_node.value)) if name else updated_node
 
     def leave_AnnAssign(self, original_node: cst.AnnAssign, updated_node: cst.AnnAssign) -> cst.AnnAssign:

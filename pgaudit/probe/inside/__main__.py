@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pgaudit.probe.inside import compilation
 from pgaudit.probe.inside.host import Host
 from pgaudit.probe.inside.recorder import Recorder
 from pgaudit.probe.shrink import Shrinker
@@ -41,6 +42,7 @@ class _Tee:
 def main(plan: dict[str, Any]) -> None:
     """Run every folder of the plan, some at a time."""
     torch.set_num_threads(1)
+    compilation.leave_out()
     torch.zeros(2, 2) @ torch.zeros(2, 2)
     waiting, running = list(plan["runs"]), dict[int, tuple[str, float]]()
     while waiting or running:
@@ -81,6 +83,7 @@ def _child(folder: Path, plan: dict[str, Any]) -> None:
         here / "record.npz",
         ending=ending,
         seconds=time.monotonic() - began,
+        processor_seconds=time.process_time(),
         changes=[asdict(change) for change in recorder.shrinker.changes.values()],
         substituted=sorted(host.substituted),
     )

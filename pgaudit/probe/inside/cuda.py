@@ -15,6 +15,7 @@ import torch.nn.attention
 import torch.nn.parallel
 from torch import Tensor, nn
 
+from pgaudit.probe.inside.compilation import as_it_is
 from pgaudit.probe.inside.distributed import Parallel, World
 
 NAME = "NVIDIA H100 80GB HBM3"
@@ -149,11 +150,6 @@ class Device(metaclass=_DeviceType):
     """``torch.device``: every device is this machine's processor."""
 
 
-def compile_nothing(function: Any = None, *_: Any, **__: Any) -> Any:
-    """``torch.compile``: what it is given, as it is."""
-    return (lambda wrapped: wrapped) if function is None else function
-
-
 class _Autocast(contextlib.ContextDecorator):
     """``torch.autocast``: everything is 32-bit already."""
 
@@ -188,12 +184,13 @@ def modules() -> dict[str, types.ModuleType]:
     attention = Part(torch.nn.attention, sdpa_kernel=lambda *_, **__: contextlib.nullcontext())
     parallel = Part(torch.nn.parallel, DistributedDataParallel=Parallel)
     network = Part(nn, attention=attention, parallel=parallel)
+    compiler = Part(torch.compiler, disable=as_it_is, allow_in_graph=as_it_is, is_compiling=lambda: False)
     floats = dict.fromkeys(("bfloat16", "float16", "half"), torch.float32)
     whole = Part(
-        torch, cuda=cuda, distributed=world, device=Device, compile=compile_nothing, autocast=_Autocast, amp=amp,
+        torch, cuda=cuda, distributed=world, device=Device, compile=as_it_is, compiler=compiler, autocast=_Autocast, amp=amp,
         nn=network, **floats,
     )  # fmt: skip
-    found = (whole, cuda, world, amp, attention, parallel, network)
+    found = (whole, compiler, cuda, world, amp, attention, parallel, network)
     return {part.__name__: part for part in found} | {"torch.cuda.amp": cuda.amp, "torch.cuda.nvtx": cuda.nvtx}
 
 

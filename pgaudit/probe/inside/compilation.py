@@ -1,0 +1,39 @@
+"""``torch._dynamo`` that compiles nothing: every optimizer imports the real one, which takes seconds and does nothing here."""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+import torch
+
+
+class Untraced(types.ModuleType):
+    """The module; whatever it is asked for takes any call, and gives a function back as it is."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__: list[str] = []
+        self.config = types.SimpleNamespace()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return as_it_is
+
+
+def as_it_is(function: Any = None, *_: Any, **__: Any) -> Any:
+    """A decorator with or without options."""
+    if function is None:
+        return lambda wrapped: wrapped
+    return function if callable(function) else None
+
+
+def leave_out() -> None:
+    """Put the stand-in where Python looks for the module."""
+    if "torch._dynamo" in sys.modules:
+        return
+    for name in ("torch._dynamo", "torch._dynamo.config"):
+        sys.modules[name] = Untraced(name)
+    torch._dynamo = sys.modules["torch._dynamo"]  # noqa: SLF001

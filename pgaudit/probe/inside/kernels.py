@@ -1,0 +1,237 @@
+"""Triton kernels run block by block with PyTorch: the part of its language that submissions use.
+
+A pointer is a flat view of a tensor with offsets, a block is a tensor, and the programs of a grid run one after the other. Nothing
+is compiled, so what a kernel computes is what its Python text says, in 32-bit arithmetic.
+"""
+
+from __future__ import annotations
+
+import itertools
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+OPTIONS = frozenset({"num_warps", "num_stages", "num_ctas", "maxnreg", "warmup", "stream", "enable_fp_fusion"})
+"""How a kernel is launched; nothing that it computes with."""
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """Places in a tensor's memory; adding to it moves them."""
+
+    memory: Tensor
+    """One-dimensional, from the tensor's first element on."""
+    offsets: Any = 0
+
+    @classmethod
+    def to(cls, tensor: Tensor) -> Pointer:
+        length = tensor.untyped_storage().nbytes() // tensor.element_size() - tensor.storage_offset()
+        return cls(torch.as_strided(tensor.detach(), (length,), (1,), tensor.storage_offset()))
+
+    def __add__(self, more: Any) -> Pointer:
+        return Pointer(self.memory, self.offsets + more)
+
+    __radd__ = __add__
+
+    def __sub__(self, less: Any) -> Pointer:
+        return Pointer(self.memory, self.offsets - less)
+
+    def index(self, mask: Any) -> tuple[Tensor, Tensor]:
+        """Offsets that can be used, and which of them are meant."""
+        offsets = torch.as_tensor(self.offsets).long()
+        meant = torch.as_tensor(True if mask is None else mask).broadcast_to(torch.broadcast_shapes(offsets.shape, _shape(mask)))
+        return torch.where(meant, offsets, 0), meant
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """``TensorDescriptor``: blocks of a matrix; what lies outside reads as zero and is not written."""
+
+    tensor: Tensor
+    block_shape: Sequence[int]
+
+    @classmethod
+    def from_tensor(cls, tensor: Tensor, block_shape: Sequence[int]) -> Descriptor:
+        return cls(tensor.detach(), block_shape)
+
+    def _part(self, starts: Sequence[Any]) -> Tensor:
+        return self.tensor[tuple(slice(int(start), int(start) + size) for start, size in zip(starts, self.block_shape, strict=True))]
+
+    def load(self, starts: Sequence[Any]) -> Tensor:
+        part, block = self._part(starts), self.tensor.new_zeros(tuple(self.block_shape))
+        block[tuple(map(slice, part.shape))] = part
+        return block
+
+    def store(self, starts: Sequence[Any], block: Tensor) -> None:
+        part = self._part(starts)
+        part.copy_(block[tuple(map(slice, part.shape))])
+
+
+class Language(types.ModuleType):
+    """``triton.language``."""
+
+    int1, int8, int16, int32, int64 = torch.bool, torch.int8, torch.int16, torch.int32, torch.int64
+    uint8, float16, bfloat16, float32, float64 = torch.uint8, torch.float32, torch.float32, torch.float32, torch.float64
+    exp, log, exp2, log2, sqrt, rsqrt, abs, sin, cos, sigmoid, floor, erf = (
+        staticmethod(lambda x, _function=function: _function(torch.as_tensor(x)))
+        for function in (
+            torch.exp, torch.log, torch.exp2, torch.log2, torch.sqrt, torch.rsqrt, torch.abs, torch.sin, torch.cos,
+            torch.sigmoid, torch.floor, torch.erf,
+        )  # fmt: skip
+    )
+
+    def __init__(self) -> None:
+        super().__init__("triton.language")
+        self.place: tuple[int, ...] = (0,)
+        """The program that runs."""
+        self.grid: tuple[int, ...] = (1,)
+        self.math = self
+
+    class constexpr:  # noqa: N801 -- Triton's name
+        """A value known when the kernel is compiled: itself."""
+
+        def __new__(cls, value: Any) -> Any:
+            return value
+
+    def program_id(self, axis: int = 0) -> Tensor:
+        return torch.tensor(self.place[axis] if axis < len(self.place) else 0)
+
+    def num_programs(self, axis: int = 0) -> int:
+        return self.grid[axis]
+
+    def arange(self, start: int, end: int) -> Tensor:
+        return torch.arange(start, end)
+
+    def zeros(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.zeros(tuple(shape), dtype=dtype)
+
+    def full(self, shape: Sequence[int], value: Any, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.full(tuple(shape), value, dtype=dtype)
+
+    def load(self, pointer: Pointer, mask: Any = None, other: Any = 0, **_: Any) -> Tensor:
+        index, meant = pointer.index(mask)
+        return torch.where(meant, pointer.memory[index], 0 if other is None else other)
+
+    def store(self, pointer: Pointer, value: Any, mask: Any = None, **_: Any) -> None:
+        index, meant = pointer.index(mask)
+        new = torch.as_tensor(value, dtype=pointer.memory.dtype).broadcast_to(index.shape)
+        pointer.memory[index[meant]] = new[meant]
+
+    def atomic_add(self, pointer: Pointer, value: Any, mask: Any = None, **_: Any) -> None:
+        index, meant = pointer.index(mask)
+        new = torch.as_tensor(value, dtype=pointer.memory.dtype).broadcast_to(index.shape)
+        pointer.memory.index_put_((index[meant],), new[meant], accumulate=True)
+
+    def dot(self, left: Tensor, right: Tensor, acc: Tensor | None = None, **_: Any) -> Tensor:
+        product = left.float() @ right.float()
+        return product if acc is None else acc + product
+
+    def where(self, condition: Any, yes: Any, no: Any) -> Tensor:
+        return torch.where(torch.as_tensor(condition), yes, no)
+
+    def maximum(self, left: Any, right: Any) -> Tensor:
+        return torch.maximum(torch.as_tensor(left), torch.as_tensor(right))
+
+    def minimum(self, left: Any, right: Any) -> Tensor:
+        return torch.minimum(torch.as_tensor(left), torch.as_tensor(right))
+
+    def sum(self, block: Tensor, axis: int | None = None, **_: Any) -> Tensor:
+        return block.sum() if axis is None else block.sum(axis)
+
+    def max(self, block: Tensor, axis: int | None = None, **_: Any) -> Tensor:
+        return block.amax() if axis is None else block.amax(axis)
+
+    def min(self, block: Tensor, axis: int | None = None, **_: Any) -> Tensor:
+        return block.amin() if axis is None else block.amin(axis)
+
+    def permute(self, block: Tensor, *order: Any) -> Tensor:
+        return block.permute(*order)
+
+    def trans(self, block: Tensor) -> Tensor:
+        return block.T
+
+    def reshape(self, block: Tensor, *shape: Any) -> Tensor:
+        return block.reshape(*shape)
+
+    def split(self, block: Tensor) -> tuple[Tensor, Tensor]:
+        return block[..., 0], block[..., 1]
+
+    def join(self, left: Tensor, right: Tensor) -> Tensor:
+        return torch.stack((left, right), -1)
+
+    def range(self, *bounds: Any, **_: Any) -> range:
+        return range(*map(int, bounds))
+
+    static_range = range
+
+    def cdiv(self, total: Any, part: Any) -> Any:
+        return (total + part - 1) // part
+
+    def static_assert(self, *_: Any, **__: Any) -> None:
+        return None
+
+    multiple_of = max_contiguous = lambda _self, value, *_: value  # noqa: E731
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A function under ``triton.jit``: ``kernel[grid](…)`` runs it once for each place of the grid."""
+
+    function: Callable[..., None]
+    language: Language
+    settings: dict[str, Any]
+    """What autotuning would choose: its first configuration."""
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        return self.function(*args, **named)
+
+    def __getitem__(self, grid: Any) -> Callable[..., None]:
+        def launch(*args: Any, **named: Any) -> None:
+            named = {**self.settings, **{name: value for name, value in named.items() if name not in OPTIONS}}
+            sizes = grid(named) if callable(grid) else grid
+            self.language.grid = tuple(map(int, sizes if isinstance(sizes, Sequence) else (sizes,)))
+            args = tuple(map(_argument, args))
+            named = {name: _argument(value) for name, value in named.items()}
+            with torch.no_grad():
+                for place in itertools.product(*map(range, self.language.grid)):
+                    self.language.place = place
+                    self.function(*args, **named)
+
+        return launch
+
+
+def _argument(value: Any) -> Any:
+    return Pointer.to(value) if isinstance(value, Tensor) else value
+
+
+def _shape(mask: Any) -> Sequence[int]:
+    return mask.shape if isinstance(mask, Tensor) else ()
+
+
+def modules() -> dict[str, types.ModuleType]:
+    """``triton``, its language and the descriptors, by name."""
+    language, triton = Language(), types.ModuleType("triton")
+
+    def jit(function: Any = None, **_: Any) -> Any:
+        return Kernel(function, language, {}) if function else jit
+
+    def autotune(configs: Sequence[Any], **_: Any) -> Any:
+        return lambda kernel: Kernel(kernel.function, language, {**configs[0].kwargs, **kernel.settings})
+
+    def configuration(kwargs: dict[str, Any], **_: Any) -> types.SimpleNamespace:
+        return types.SimpleNamespace(kwargs=kwargs)
+
+    descriptors = types.ModuleType("triton.tools.tensor_descriptor")
+    descriptors.TensorDescriptor = Descriptor  # type: ignore[attr-defined]
+    tools = types.ModuleType("triton.tools")
+    tools.tensor_descriptor = descriptors  # type: ignore[attr-defined]
+    vars(triton).update(
+        jit=jit, autotune=autotune, Config=configuration, language=language, tools=tools, cdiv=language.cdiv,
+        next_power_of_2=lambda size: 1 << (int(size) - 1).bit_length(), __version__="3.5.0",
+        set_allocator=lambda _allocator: None,
+    )  # fmt: skip
+    return {module.__name__: module for module in (triton, language, tools, descriptors)}
