@@ -9,6 +9,9 @@ import libcst as cst
 import libcst.matchers as m
 from libcst.metadata import MetadataWrapper, PositionProvider
 
+from pgaudit.probe.fstrings import joined
+from pgaudit.probe.shrink import rule_for
+from pgaudit.program.recursion import deep_recursion
 from pgaudit.source.parse import parse, without_validation
 
 PROBE = "__probe__"
@@ -19,6 +22,7 @@ LOSSES = frozenset({"cross_entropy", "nll_loss"})
 COMPUTED = frozenset({"grad_accum_steps", "grad_accumulation_steps", "accum_steps"})
 """Sizes that are computed (``8 // world_size``) and shrunk all the same."""
 DEVICES = {"cuda": "cpu", "nccl": "gloo"}
+_NO_SCORE = (cst.Integer, cst.BaseString, cst.List, cst.Tuple)
 LONGEST = 2_000_000
 """Characters of source that are rewritten."""
 
@@ -35,7 +39,7 @@ def rewrite(text: str) -> str:
     if parsed.module is None:
         assert parsed.problem is not None
         raise Unreadable(f"line {parsed.problem.line}: {parsed.problem.message}")
-    with without_validation():
+    with without_validation(), deep_recursion():
         return MetadataWrapper(parsed.module, unsafe_skip_copy=True).visit(_Rewriter()).code
 
 
@@ -69,6 +73,23 @@ class _Rewriter(cst.CSTTransformer):
             return updated_node.with_changes(attr=cst.Name("is_cpu"))
         return updated_node
 
+    # Newer grammar
+
+    def leave_FormattedString(
+        self, original_node: cst.FormattedString, updated_node: cst.FormattedString
+    ) -> cst.BaseExpression:
+        return joined(updated_node)
+
+    def leave_ConcatenatedString(
+        self, original_node: cst.ConcatenatedString, updated_node: cst.ConcatenatedString
+    ) -> cst.BaseExpression:
+        """Adjacent literals, of which one is a call now."""
+        left, right = updated_node.left, updated_node.right
+        if not any(isinstance(part, (cst.Call, cst.BinaryOperation)) for part in (left, right)):
+            return updated_node
+        parentheses = {"lpar": [cst.LeftParen()], "rpar": [cst.RightParen()]}
+        return cst.BinaryOperation(left, cst.Add(), right, **parentheses)
+
     # Sums
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
@@ -83,7 +104,7 @@ class _Rewriter(cst.CSTTransformer):
         return updated_node
 
     def leave_AugAssign(self, original_node: cst.AugAssign, updated_node: cst.AugAssign) -> cst.AugAssign:
-        if not isinstance(original_node.operator, cst.AddAssign):
+        if not isinstance(original_node.operator, cst.AddAssign) or isinstance(original_node.value, _NO_SCORE):
             return updated_node
         seen = _probe("add", original_node, self._line(original_node), updated_node.value)
         return updated_node.with_changes(value=seen)
@@ -150,7 +171,7 @@ def _argument(call: cst.Call) -> cst.Call:
 
 def _sized(name: str, value: cst.BaseExpression) -> cst.BaseExpression:
     """A number of the source through the shrink rules, if it is one that has a name."""
-    if not name.isidentifier() or not _is_number(value):
+    if not rule_for(name) or not _is_number(value):
         return value
     return _call(f"{PROBE}.size", _string(name), value)
 

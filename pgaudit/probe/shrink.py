@@ -6,6 +6,7 @@ layers, heads, loops and epochs stay: a submission's structure rests on them.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable
@@ -49,8 +50,15 @@ class Rule:
 
 
 def _divided(by: int, least: int) -> Resize:
-    """An exact part, so that what divided the old value divides the new one."""
-    return lambda old: old if old <= least or old % by else max(least, old // by)
+    """An exact part, so that what divided the old value divides the new one; odd widths come to a multiple of 16."""
+
+    def resize(old: Number) -> Number:
+        if old <= least or old % by:
+            return old
+        part = max(least, old // by)
+        return part if part < 32 or part % 8 == 0 else 16 * math.ceil(part / 16)
+
+    return resize
 
 
 def _at_most(most: Number) -> Resize:
@@ -217,6 +225,13 @@ RULES = (
 """The first that matches decides."""
 
 
+@functools.cache
+def rule_for(name: str) -> Rule | None:
+    """The rule for a name, whatever its case."""
+    key = name.lower().strip("_")
+    return next((rule for rule in RULES if rule.names.fullmatch(key)), None)
+
+
 @dataclass
 class Shrinker:
     """Applies the rules; a value that it has made itself is left alone, so that passing one on changes nothing."""
@@ -231,7 +246,7 @@ class Shrinker:
         key = name.lower().strip("_")
         if isinstance(value, bool) or key in self.kept or value in self._made.get(key, ()):
             return value
-        rule = next((rule for rule in RULES if rule.names.fullmatch(key)), None)
+        rule = rule_for(key)
         if rule is None:
             return value
         new = rule.resize(value)

@@ -20,7 +20,7 @@ Tokens = NDArray[np.uint16]
 DOCUMENT = 120
 """Words of a document."""
 PHRASES, PHRASE = 40, 6
-TRAINING = 40_000
+TRAINING = 20_000
 """Tokens to train on, in two shards."""
 SPACE = "▁"
 """How the tokenizer writes the space before a word."""

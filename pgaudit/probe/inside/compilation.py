@@ -8,26 +8,20 @@ from typing import Any
 
 import torch
 
+from pgaudit.probe.inside.inert import Inert
+
 
 class Untraced(types.ModuleType):
-    """The module; whatever it is asked for takes any call, and gives a function back as it is."""
+    """The module; whatever it is asked for does nothing, and gives a function back as it is."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.__path__: list[str] = []
-        self.config = types.SimpleNamespace()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return as_it_is
-
-
-def as_it_is(function: Any = None, *_: Any, **__: Any) -> Any:
-    """A decorator with or without options."""
-    if function is None:
-        return lambda wrapped: wrapped
-    return function if callable(function) else None
+        return Inert()
 
 
 def leave_out() -> None:

@@ -15,8 +15,8 @@ import torch.nn.attention
 import torch.nn.parallel
 from torch import Tensor, nn
 
-from pgaudit.probe.inside.compilation import as_it_is
 from pgaudit.probe.inside.distributed import Parallel, World
+from pgaudit.probe.inside.inert import Inert
 
 NAME = "NVIDIA H100 80GB HBM3"
 MEMORY = 85_520_809_984
@@ -163,6 +163,13 @@ class _Autocast(contextlib.ContextDecorator):
         return None
 
 
+def _no_grad(mode: Any = True) -> Any:
+    """``torch.inference_mode``, whose tensors may take part in training: compiled code lets them."""
+    if callable(mode):
+        return torch.no_grad()(mode)
+    return torch.no_grad() if mode else contextlib.nullcontext()
+
+
 class Part(types.ModuleType):
     """A module of torch with some of its names replaced."""
 
@@ -184,10 +191,11 @@ def modules() -> dict[str, types.ModuleType]:
     attention = Part(torch.nn.attention, sdpa_kernel=lambda *_, **__: contextlib.nullcontext())
     parallel = Part(torch.nn.parallel, DistributedDataParallel=Parallel)
     network = Part(nn, attention=attention, parallel=parallel)
-    compiler = Part(torch.compiler, disable=as_it_is, allow_in_graph=as_it_is, is_compiling=lambda: False)
+    compiler = Part(torch.compiler, disable=Inert(), allow_in_graph=Inert(), is_compiling=lambda: False)
     floats = dict.fromkeys(("bfloat16", "float16", "half"), torch.float32)
     whole = Part(
-        torch, cuda=cuda, distributed=world, device=Device, compile=as_it_is, compiler=compiler, autocast=_Autocast, amp=amp,
+        torch, cuda=cuda, distributed=world, device=Device, compile=Inert(), compiler=compiler, autocast=_Autocast, amp=amp,
+        inference_mode=_no_grad,
         nn=network, **floats,
     )  # fmt: skip
     found = (whole, compiler, cuda, world, amp, attention, parallel, network)

@@ -1,7 +1,8 @@
 """Triton kernels run block by block with PyTorch: the part of its language that submissions use.
 
-A pointer is a flat view of a tensor with offsets, a block is a tensor, and the programs of a grid run one after the other. Nothing
-is compiled, so what a kernel computes is what its Python text says, in 32-bit arithmetic.
+A pointer is a flat view of a tensor with offsets, and a block is a tensor. The programs of a grid run side by side under
+``torch.vmap`` and write when all are through; a kernel that needs numbers for its control flow, or reads what it wrote, runs
+program by program. Nothing is compiled: what a kernel computes is what its Python text says, in 32-bit arithmetic.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ class Pointer:
     """One-dimensional, from the tensor's first element on."""
     offsets: Any = 0
 
+    @property
+    def dtype(self) -> types.SimpleNamespace:
+        return types.SimpleNamespace(element_ty=self.memory.dtype)
+
     @classmethod
     def to(cls, tensor: Tensor) -> Pointer:
         length = tensor.untyped_storage().nbytes() // tensor.element_size() - tensor.storage_offset()
@@ -43,7 +48,7 @@ class Pointer:
     def index(self, mask: Any) -> tuple[Tensor, Tensor]:
         """Offsets that can be used, and which of them are meant."""
         offsets = torch.as_tensor(self.offsets).long()
-        meant = torch.as_tensor(True if mask is None else mask).broadcast_to(torch.broadcast_shapes(offsets.shape, _shape(mask)))
+        meant = torch.ones_like(offsets, dtype=torch.bool) if mask is None else torch.as_tensor(mask)
         return torch.where(meant, offsets, 0), meant
 
 
@@ -86,10 +91,14 @@ class Language(types.ModuleType):
 
     def __init__(self) -> None:
         super().__init__("triton.language")
-        self.place: tuple[int, ...] = (0,)
+        self.place: tuple[Any, ...] = (0,)
         """The program that runs."""
         self.grid: tuple[int, ...] = (1,)
         self.math = self
+        self.written: list[tuple[Tensor, bool, tuple[Tensor, Tensor, Tensor]]] | None = None
+        """Of programs side by side: memory, whether to add, and index, mask and values."""
+        self.one_by_one: set[Callable[..., None]] = set()
+        """Kernels that cannot run side by side."""
 
     class constexpr:  # noqa: N801 -- Triton's name
         """A value known when the kernel is compiled: itself."""
@@ -98,7 +107,7 @@ class Language(types.ModuleType):
             return value
 
     def program_id(self, axis: int = 0) -> Tensor:
-        return torch.tensor(self.place[axis] if axis < len(self.place) else 0)
+        return torch.as_tensor(self.place[axis] if axis < len(self.place) else 0)
 
     def num_programs(self, axis: int = 0) -> int:
         return self.grid[axis]
@@ -113,18 +122,41 @@ class Language(types.ModuleType):
         return torch.full(tuple(shape), value, dtype=dtype)
 
     def load(self, pointer: Pointer, mask: Any = None, other: Any = 0, **_: Any) -> Tensor:
+        if self.written and any(memory is pointer.memory for memory, *_ in self.written):
+            raise RuntimeError("a kernel that reads what it wrote")
         index, meant = pointer.index(mask)
         return torch.where(meant, pointer.memory[index], 0 if other is None else other)
 
     def store(self, pointer: Pointer, value: Any, mask: Any = None, **_: Any) -> None:
-        index, meant = pointer.index(mask)
-        new = torch.as_tensor(value, dtype=pointer.memory.dtype).broadcast_to(index.shape)
-        pointer.memory[index[meant]] = new[meant]
+        self._write(pointer, value, mask, add=False)
 
     def atomic_add(self, pointer: Pointer, value: Any, mask: Any = None, **_: Any) -> None:
+        self._write(pointer, value, mask, add=True)
+
+    def _write(self, pointer: Pointer, value: Any, mask: Any, *, add: bool) -> None:
         index, meant = pointer.index(mask)
         new = torch.as_tensor(value, dtype=pointer.memory.dtype).broadcast_to(index.shape)
-        pointer.memory.index_put_((index[meant],), new[meant], accumulate=True)
+        if self.written is None:
+            pointer.memory.index_put_((index[meant],), new[meant], accumulate=add)
+        else:
+            self.written.append((pointer.memory, add, (index, meant, new)))
+
+    def side_by_side(self, program: Callable[[], None]) -> None:
+        """Run every program of the grid at once; ``RuntimeError`` where that cannot be."""
+        places = torch.cartesian_prod(*map(torch.arange, self.grid)).reshape(-1, len(self.grid))
+
+        def one(place: Tensor) -> list[tuple[Tensor, ...]]:
+            self.place, self.written = tuple(place.unbind()), []
+            program()
+            return [values for _, _, values in self.written]
+
+        try:
+            results = torch.vmap(one)(places)
+            written = self.written or []
+        finally:
+            self.written = None
+        for (memory, add, _), (index, meant, new) in zip(written, results, strict=True):
+            memory.index_put_((index[meant],), new[meant], accumulate=add)
 
     def dot(self, left: Tensor, right: Tensor, acc: Tensor | None = None, **_: Any) -> Tensor:
         product = left.float() @ right.float()
@@ -197,19 +229,24 @@ class Kernel:
             args = tuple(map(_argument, args))
             named = {name: _argument(value) for name, value in named.items()}
             with torch.no_grad():
-                for place in itertools.product(*map(range, self.language.grid)):
-                    self.language.place = place
-                    self.function(*args, **named)
+                self._run(lambda: self.function(*args, **named))
 
         return launch
+
+    def _run(self, program: Callable[[], None]) -> None:
+        language = self.language
+        if self.function not in language.one_by_one:
+            try:
+                return language.side_by_side(program)
+            except RuntimeError:
+                language.one_by_one.add(self.function)
+        for language.place in itertools.product(*map(range, language.grid)):
+            program()
+        return None
 
 
 def _argument(value: Any) -> Any:
     return Pointer.to(value) if isinstance(value, Tensor) else value
-
-
-def _shape(mask: Any) -> Sequence[int]:
-    return mask.shape if isinstance(mask, Tensor) else ()
 
 
 def modules() -> dict[str, types.ModuleType]:

@@ -4,30 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import types
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-
-class Nothing:
-    """Takes every call and gives itself back: a logger's run, its configuration, its tables."""
-
-    def __call__(self, *_: Any, **__: Any) -> Nothing:
-        return self
-
-    def __getattr__(self, name: str) -> Nothing:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self
-
-    def __setattr__(self, _name: str, _value: Any) -> None:
-        return None
-
-    def __enter__(self) -> Nothing:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
+from pgaudit.probe.inside.inert import Inert
 
 
 class Progress:
@@ -42,7 +22,7 @@ class Progress:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Nothing()
+        return Inert()
 
 
 def modules(folder: Path) -> dict[str, types.ModuleType]:
@@ -57,13 +37,13 @@ def modules(folder: Path) -> dict[str, types.ModuleType]:
         return str(found)
 
     contents: dict[str, dict[str, Any]] = {
-        "wandb": dict.fromkeys(("init", "log", "finish", "config", "run", "watch", "Table", "Settings", "save"), Nothing()),
+        "wandb": dict.fromkeys(("init", "log", "finish", "config", "run", "watch", "Table", "Settings", "save"), Inert()),
         "tqdm": {"tqdm": Progress, "trange": lambda *bounds, **_: range(*bounds)},
         "tqdm.auto": {"tqdm": Progress, "trange": lambda *bounds, **_: range(*bounds)},
-        "numba": {"njit": _undecorated, "jit": _undecorated, "prange": range},
+        "numba": {"njit": Inert(), "jit": Inert(), "prange": range},
         "huggingface_hub": {"hf_hub_download": download, "snapshot_download": lambda *_, **__: str(folder / "data")},
-        "dotenv": {"load_dotenv": Nothing()},
-        "setproctitle": {"setproctitle": Nothing()},
+        "dotenv": {"load_dotenv": Inert()},
+        "setproctitle": {"setproctitle": Inert()},
     }
     found = dict[str, types.ModuleType]()
     for name, names in contents.items():
@@ -74,8 +54,3 @@ def modules(folder: Path) -> dict[str, types.ModuleType]:
             if rest:
                 setattr(found[top], rest, found[name])
     return found
-
-
-def _undecorated(function: Callable[..., Any] | None = None, *_: Any, **__: Any) -> Any:
-    """A compiler's decorator, with or without options: the function as it is."""
-    return function if callable(function) else lambda wrapped: wrapped
