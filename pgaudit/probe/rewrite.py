@@ -1,3 +1,4 @@
+# ruff: noqa: N802, ARG002 -- the names and arguments of libcst's visitors
 """The submission's source with what the probe needs: devices of this machine, sizes that can be shrunk, sums that are seen.
 
 Nothing of the arithmetic changes: a rewritten reduction calls the original one and hands its operand to the recorder.
@@ -46,11 +47,6 @@ def rewrite(text: str) -> str:
 class _Rewriter(cst.CSTTransformer):
     METADATA_DEPENDENCIES = (PositionProvider,)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.depth = 0
-        """Functions around the current node."""
-
     # Devices
 
     def leave_SimpleString(self, original_node: cst.SimpleString, updated_node: cst.SimpleString) -> cst.SimpleString:
@@ -59,7 +55,9 @@ class _Rewriter(cst.CSTTransformer):
         if kind not in DEVICES or "b" in original_node.prefix:
             return updated_node
         replaced = f"{DEVICES[kind]}:{index}" if index else DEVICES[kind]
-        return updated_node.with_changes(value=f"{original_node.prefix}{original_node.quote}{replaced}{original_node.quote}")
+        return updated_node.with_changes(
+            value=f"{original_node.prefix}{original_node.quote}{replaced}{original_node.quote}"
+        )
 
     def leave_FormattedStringText(
         self, original_node: cst.FormattedStringText, updated_node: cst.FormattedStringText
@@ -87,8 +85,7 @@ class _Rewriter(cst.CSTTransformer):
         left, right = updated_node.left, updated_node.right
         if not any(isinstance(part, (cst.Call, cst.BinaryOperation)) for part in (left, right)):
             return updated_node
-        parentheses = {"lpar": [cst.LeftParen()], "rpar": [cst.RightParen()]}
-        return cst.BinaryOperation(left, cst.Add(), right, **parentheses)
+        return cst.BinaryOperation(left, cst.Add(), right, lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
 
     # Sums
 
@@ -97,30 +94,28 @@ class _Rewriter(cst.CSTTransformer):
             return _argument(updated_node)
         name = _called(original_node)
         if name in LOSSES:
-            return _probe("loss", original_node, self._line(original_node), updated_node.func, *updated_node.args)
+            return _probe("loss", self._line(original_node), updated_node.func, *updated_node.args)
         if name in REDUCTIONS and isinstance(updated_node.func, cst.Attribute):
             func = updated_node.func
-            return _probe("reduce", original_node, self._line(original_node), func.value, _string(name), *updated_node.args)
+            return _probe("reduce", self._line(original_node), func.value, _string(name), *updated_node.args)
         return updated_node
 
     def leave_AugAssign(self, original_node: cst.AugAssign, updated_node: cst.AugAssign) -> cst.AugAssign:
         if not isinstance(original_node.operator, cst.AddAssign) or isinstance(original_node.value, _NO_SCORE):
             return updated_node
-        seen = _probe("add", original_node, self._line(original_node), updated_node.value)
-        return updated_node.with_changes(value=seen)
+        return updated_node.with_changes(value=_probe("add", self._line(original_node), updated_node.value))
 
     # Sizes
 
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        self.depth += 1
-
-    def leave_FunctionDef(self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef) -> cst.FunctionDef:
-        self.depth -= 1
-        return updated_node
-
     def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> cst.Assign:
         target = original_node.targets[0].target
-        name = target.value if isinstance(target, cst.Name) else target.attr.value if isinstance(target, cst.Attribute) else ""
+        name = (
+            target.value
+            if isinstance(target, cst.Name)
+            else target.attr.value
+            if isinstance(target, cst.Attribute)
+            else ""
+        )
         if name in COMPUTED:
             return updated_node.with_changes(value=_call(f"{PROBE}.size", _string(name), updated_node.value))
         return updated_node.with_changes(value=_sized(name, updated_node.value)) if name else updated_node
@@ -171,7 +166,11 @@ def _argument(call: cst.Call) -> cst.Call:
 
 def _sized(name: str, value: cst.BaseExpression) -> cst.BaseExpression:
     """A number of the source through the shrink rules, if it is one that has a name."""
-    if not rule_for(name) or not _is_number(value):
+    if not rule_for(name):
+        return value
+    if isinstance(value, cst.Call) and _called(value) in ("max", "min"):
+        return value.with_changes(args=[arg.with_changes(value=_sized(name, arg.value)) for arg in value.args])
+    if not _is_number(value):
         return value
     return _call(f"{PROBE}.size", _string(name), value)
 
@@ -182,8 +181,10 @@ def _is_number(value: cst.BaseExpression) -> bool:
     return isinstance(value, cst.BinaryOperation) and _is_number(value.left) and _is_number(value.right)
 
 
-def _probe(kind: str, original: cst.CSTNode, line: int, *words: cst.BaseExpression | cst.Arg) -> cst.BaseExpression:
-    return _call(f"{PROBE}.{kind}", cst.Integer(str(line)), *words)
+def _probe(kind: str, line: int, *words: cst.BaseExpression | cst.Arg) -> cst.BaseExpression:
+    """A call in parentheses: in ``else(a+b).sum()`` nothing else parts the words."""
+    call = _call(f"{PROBE}.{kind}", cst.Integer(str(line)), *words)
+    return call.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
 
 
 def _call(name: str, *words: cst.BaseExpression | cst.Arg) -> cst.Call:

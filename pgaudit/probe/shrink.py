@@ -55,7 +55,7 @@ def _divided(by: int, least: int) -> Resize:
     def resize(old: Number) -> Number:
         if old <= least or old % by:
             return old
-        part = max(least, old // by)
+        part = max(least, int(old // by))
         return part if part < 32 or part % 8 == 0 else 16 * math.ceil(part / 16)
 
     return resize
@@ -72,6 +72,11 @@ def _exactly(value: Number) -> Resize:
 def _tokens(old: Number) -> Number:
     """A length in tokens: 2,048 becomes 64. A stride keeps its proportion to the window."""
     return old if old <= 1 else max(4, 2 ** round(math.log2(max(4, old / 32))))
+
+
+def _bits(old: Number) -> Number:
+    """The same for a table given by the bits of its index."""
+    return old if old < 15 else round(math.log2(_table(float(2**old))))
 
 
 def _table(old: Number) -> Number:
@@ -139,7 +144,9 @@ RULES = (
         "a thirty-second of the text at once",
     ),
     Rule(
-        _named(r"(?:\w+_)?stride", r"eval_stride\w*"), lambda old: max(8, _tokens(old)) if old > 1 else old, "as the sequence"
+        _named(r"(?:\w+_)?stride", r"eval_stride\w*"),
+        lambda old: max(8, _tokens(old)) if old > 1 else old,
+        "as the sequence",
     ),
     Rule(
         _named(r"\w*chunk_(?:tokens|size|len)", r"\w*chunk_seqs_tokens", r"\w*chunk"),
@@ -190,7 +197,7 @@ RULES = (
     ),
     Rule(
         _named(r"\w*(?:hash|bucket|table)_bits", r"\w*bits_(?:hash|buckets|table)"),
-        lambda old: old if old < 15 else round(math.log2(_table(2**old))),
+        _bits,
         "as many tokens share a row as on the whole text",
     ),
     Rule(
@@ -211,7 +218,10 @@ RULES = (
     Rule(_named(r"(?:\w+_)?(?:batch_docs|batch_size)"), _at_most(4), "several batches in a short text"),
     Rule(_named(r"\w*(?:prefix_docs|num_docs|max_docs)"), _at_most(3), "some of the documents"),
     Rule(
-        _named(r"(?:\w+_)?(?:ttt|slot|adapt|distill|refine|lora)\w*_(?:epochs|steps|iters|iter)", r"\w*(?:inner|refine)_steps"),
+        _named(
+            r"(?:\w+_)?(?:ttt|slot|adapt|distill|refine|lora)\w*_(?:epochs|steps|iters|iter)",
+            r"\w*(?:inner|refine)_steps",
+        ),
         _at_most(3),
         "adaptation that can be waited for",
     ),

@@ -1,4 +1,7 @@
-"""``torch._dynamo`` that compiles nothing: every optimizer imports the real one, which takes seconds and does nothing here."""
+"""``torch._dynamo`` and ``torch._inductor`` that compile nothing.
+
+Every optimizer imports the real tracer, which takes seconds and has nothing to do here.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,7 @@ def leave_out() -> None:
     """Put the stand-in where Python looks for the module."""
     if "torch._dynamo" in sys.modules:
         return
-    for name in ("torch._dynamo", "torch._dynamo.config"):
-        sys.modules[name] = Untraced(name)
-    torch._dynamo = sys.modules["torch._dynamo"]  # noqa: SLF001
+    for package in ("_dynamo", "_inductor"):
+        for name in (f"torch.{package}", f"torch.{package}.config"):
+            sys.modules[name] = Untraced(name)
+        setattr(torch, package, sys.modules[f"torch.{package}"])

@@ -23,7 +23,7 @@ class Environment(dict[str, str]):
         super().__init__({name: shrinker.text(name, value) for name, value in values.items() if _is_usable(value)})
         self._shrinker = shrinker
 
-    def get(self, name: str, default: Any = None) -> Any:  # type: ignore[override]
+    def get(self, name: str, default: Any = None) -> Any:
         """The value as text, or the default, which keeps its type."""
         value = super().get(name)
         if value is not None:

@@ -7,6 +7,7 @@ program by program. Nothing is compiled: what a kernel computes is what its Pyth
 
 from __future__ import annotations
 
+import functools
 import itertools
 import types
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from torch import Tensor
 
 OPTIONS = frozenset({"num_warps", "num_stages", "num_ctas", "maxnreg", "warmup", "stream", "enable_fp_fusion"})
 """How a kernel is launched; nothing that it computes with."""
+ELEMENTWISE = ("exp", "log", "exp2", "log2", "sqrt", "rsqrt", "abs", "sin", "cos", "sigmoid", "floor", "ceil", "erf")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ class Descriptor:
         return cls(tensor.detach(), block_shape)
 
     def _part(self, starts: Sequence[Any]) -> Tensor:
-        return self.tensor[tuple(slice(int(start), int(start) + size) for start, size in zip(starts, self.block_shape, strict=True))]
+        return self.tensor[
+            tuple(slice(int(start), int(start) + size) for start, size in zip(starts, self.block_shape, strict=True))
+        ]
 
     def load(self, starts: Sequence[Any]) -> Tensor:
         part, block = self._part(starts), self.tensor.new_zeros(tuple(self.block_shape))
@@ -81,16 +85,12 @@ class Language(types.ModuleType):
 
     int1, int8, int16, int32, int64 = torch.bool, torch.int8, torch.int16, torch.int32, torch.int64
     uint8, float16, bfloat16, float32, float64 = torch.uint8, torch.float32, torch.float32, torch.float32, torch.float64
-    exp, log, exp2, log2, sqrt, rsqrt, abs, sin, cos, sigmoid, floor, erf = (
-        staticmethod(lambda x, _function=function: _function(torch.as_tensor(x)))
-        for function in (
-            torch.exp, torch.log, torch.exp2, torch.log2, torch.sqrt, torch.rsqrt, torch.abs, torch.sin, torch.cos,
-            torch.sigmoid, torch.floor, torch.erf,
-        )  # fmt: skip
-    )
 
     def __init__(self) -> None:
         super().__init__("triton.language")
+        for name in ELEMENTWISE:
+            setattr(self, name, functools.partial(_elementwise, getattr(torch, name)))
+        self.range = self.static_range
         self.place: tuple[Any, ...] = (0,)
         """The program that runs."""
         self.grid: tuple[int, ...] = (1,)
@@ -195,10 +195,8 @@ class Language(types.ModuleType):
     def join(self, left: Tensor, right: Tensor) -> Tensor:
         return torch.stack((left, right), -1)
 
-    def range(self, *bounds: Any, **_: Any) -> range:
+    def static_range(self, *bounds: Any, **_: Any) -> Any:
         return range(*map(int, bounds))
-
-    static_range = range
 
     def cdiv(self, total: Any, part: Any) -> Any:
         return (total + part - 1) // part
@@ -206,7 +204,7 @@ class Language(types.ModuleType):
     def static_assert(self, *_: Any, **__: Any) -> None:
         return None
 
-    multiple_of = max_contiguous = lambda _self, value, *_: value  # noqa: E731
+    multiple_of = max_contiguous = lambda _self, value, *_: value
 
 
 @dataclass(frozen=True)
@@ -240,9 +238,14 @@ class Kernel:
                 return language.side_by_side(program)
             except RuntimeError:
                 language.one_by_one.add(self.function)
-        for language.place in itertools.product(*map(range, language.grid)):
+        for place in itertools.product(*map(range, language.grid)):
+            language.place = place
             program()
         return None
+
+
+def _elementwise(function: Callable[[Tensor], Tensor], value: Any) -> Tensor:
+    return function(torch.as_tensor(value))
 
 
 def _argument(value: Any) -> Any:

@@ -37,7 +37,9 @@ def modules(folder: Path) -> dict[str, types.ModuleType]:
         return str(found)
 
     contents: dict[str, dict[str, Any]] = {
-        "wandb": dict.fromkeys(("init", "log", "finish", "config", "run", "watch", "Table", "Settings", "save"), Inert()),
+        "wandb": dict.fromkeys(
+            ("init", "log", "finish", "config", "run", "watch", "Table", "Settings", "save"), Inert()
+        ),
         "tqdm": {"tqdm": Progress, "trange": lambda *bounds, **_: range(*bounds)},
         "tqdm.auto": {"tqdm": Progress, "trange": lambda *bounds, **_: range(*bounds)},
         "numba": {"njit": Inert(), "jit": Inert(), "prange": range},

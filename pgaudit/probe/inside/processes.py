@@ -6,13 +6,14 @@ import importlib
 import importlib.util
 import os
 import shlex
+import shutil
 import subprocess
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
 ABSENT = frozenset({"nvidia-smi", "git", "pip", "pip3", "apt-get", "wget", "curl", "nvcc"})
-"""Commands that are answered with nothing: they ask about the machine or fetch."""
+"""Commands that are answered with nothing: they ask about the machine or fetch. So is what is not installed."""
 
 
 def copied(module: types.ModuleType, **replaced: Any) -> types.ModuleType:
@@ -33,13 +34,15 @@ def processes(note: Callable[[str], None]) -> types.ModuleType:
     def is_absent(command: Any) -> bool:
         words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
         asked = ABSENT.intersection(word.rpartition("/")[2] for word in words[:4])
+        if words and not shutil.which(words[0]):
+            asked |= {words[0]}
         for name in asked:
             note(f"command {name}")
         return bool(asked)
 
     def run(command: Any, *args: Any, **named: Any) -> Any:
         if not is_absent(command):
-            return subprocess.run(command, *args, **named)
+            return subprocess.run(command, *args, **named)  # noqa: PLW1510 -- as the submission asks
         text = named.get("text") or named.get("universal_newlines") or named.get("encoding")
         empty: Any = "" if text else b""
         return subprocess.CompletedProcess(command, 0, empty, empty)

@@ -116,6 +116,10 @@ def _vector(operand: object) -> np.ndarray | None:
         return operand.astype(np.float64).reshape(-1)
     if isinstance(operand, (float, np.floating)):
         return np.array([float(operand)])
-    if isinstance(operand, (list, tuple)) and 0 < len(operand) <= MOST_VALUES and all(isinstance(x, float) for x in operand):
+    if (
+        isinstance(operand, (list, tuple))
+        and 0 < len(operand) <= MOST_VALUES
+        and all(isinstance(x, float) for x in operand)
+    ):
         return np.array(operand)
     return None

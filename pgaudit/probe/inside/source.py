@@ -40,7 +40,9 @@ class Code:
         text = _rewritten(source) if mode == "exec" else source
         return compile(text, filename, mode, *args, **named)
 
-    def _exec(self, code: Any, names: dict[str, Any] | None = None, local: Mapping[str, Any] | None = None, /, **named: Any) -> None:
+    def _exec(
+        self, code: Any, names: dict[str, Any] | None = None, local: Mapping[str, Any] | None = None, /, **named: Any
+    ) -> None:
         """``exec``: where no names are given, in those of the caller."""
         names = named.pop("globals", names)
         local = named.pop("locals", local)
@@ -61,7 +63,9 @@ class OwnModules(importlib.abc.MetaPathFinder):
     def __init__(self, code: Code) -> None:
         self.code = code
 
-    def find_spec(self, name: str, path: Sequence[str] | None, _target: Any = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, _target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
         spec = importlib.machinery.PathFinder.find_spec(name, path or [*sys.path, str(self.code.folder)])
         origin = Path(spec.origin) if spec and spec.origin else None
         if spec is None or origin is None or origin.suffix != ".py" or not origin.is_relative_to(self.code.folder):
