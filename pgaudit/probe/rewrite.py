@@ -32,8 +32,8 @@ class Unreadable(Exception):
     """The source has no syntax tree, or is longer than anything that is rewritten."""
 
 
-def rewrite(text: str) -> str:
-    """The source of one module for the probe. Raises ``Unreadable`` with the reason."""
+def rewrite(text: str, *, sums: bool = True) -> str:
+    """The source of one module for the probe, with its sums seen or as they are. Raises ``Unreadable`` with the reason."""
     if len(text) > LONGEST:
         raise Unreadable(f"longer than {LONGEST:,} characters")
     parsed = parse(text)
@@ -41,11 +41,15 @@ def rewrite(text: str) -> str:
         assert parsed.problem is not None
         raise Unreadable(f"line {parsed.problem.line}: {parsed.problem.message}")
     with without_validation(), deep_recursion():
-        return MetadataWrapper(parsed.module, unsafe_skip_copy=True).visit(_Rewriter()).code
+        return MetadataWrapper(parsed.module, unsafe_skip_copy=True).visit(_Rewriter(sums)).code
 
 
 class _Rewriter(cst.CSTTransformer):
     METADATA_DEPENDENCIES = (PositionProvider,)
+
+    def __init__(self, sums: bool) -> None:
+        super().__init__()
+        self.sums = sums
 
     # Devices
 
@@ -92,6 +96,8 @@ class _Rewriter(cst.CSTTransformer):
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         if m.matches(original_node.func, m.Attribute(attr=m.Name("add_argument"))):
             return _argument(updated_node)
+        if not self.sums:
+            return updated_node
         name = _called(original_node)
         if name in LOSSES:
             return _probe("loss", self._line(original_node), updated_node.func, *updated_node.args)
@@ -101,7 +107,8 @@ class _Rewriter(cst.CSTTransformer):
         return updated_node
 
     def leave_AugAssign(self, original_node: cst.AugAssign, updated_node: cst.AugAssign) -> cst.AugAssign:
-        if not isinstance(original_node.operator, cst.AddAssign) or isinstance(original_node.value, _NO_SCORE):
+        counts = isinstance(original_node.value, _NO_SCORE)
+        if not self.sums or counts or not isinstance(original_node.operator, cst.AddAssign):
             return updated_node
         return updated_node.with_changes(value=_probe("add", self._line(original_node), updated_node.value))
 

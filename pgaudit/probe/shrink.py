@@ -76,14 +76,14 @@ def _tokens(old: Number) -> Number:
 
 def _bits(old: Number) -> Number:
     """The same for a table given by the bits of its index."""
-    return old if old < 15 else round(math.log2(_table(float(2**old))))
+    return old if old < 15 else round(math.log2(_table(2.0**old)))
 
 
 def _table(old: Number) -> Number:
     """Rows of a hash table, so that as many tokens share one as would on the whole text."""
     if old < 2**15:
         return old
-    return max(16, 2 ** round(math.log2(max(16, old * 4 * VALIDATION / OFFICIAL))))
+    return int(max(16, 2 ** round(math.log2(max(16, old * 4 * VALIDATION / OFFICIAL)))))
 
 
 def _named(*patterns: str) -> re.Pattern[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,14 @@ UNSET = frozenset({"none", "null", "unset"})
 TRUTH = {"true": "1", "yes": "1", "on": "1", "enabled": "1", "false": "0", "no": "0", "off": "0", "disabled": "0"}
 
 
+NOT_FROM_SCRATCH = re.compile(
+    r"(?:\w+_)?(?:EVAL|QUANTI[SZ]E|TTT|EXPORT)_ONLY|SKIP_TRAIN\w*|(?:\w+_)?(?:CHECKPOINT|MODEL|RESUME|INIT|WEIGHTS)_PATH|RESUME\w*"
+)
+"""Settings by which a run goes on from weights that are not here."""
+HERE = {"ENABLE_COMPILE": "0", "TORCH_COMPILE": "0", "USE_COMPILE": "0", "TORCHDYNAMO_DISABLE": "1"}
+"""Nothing is compiled; some submissions refuse combinations of what they do with compilation."""
+
+
 class Environment(dict[str, str]):
     """``os.environ``: sizes come out small, whether they are set or a default of the code.
 
@@ -20,7 +29,10 @@ class Environment(dict[str, str]):
     """
 
     def __init__(self, values: Mapping[str, str], shrinker: Shrinker) -> None:
-        super().__init__({name: shrinker.text(name, value) for name, value in values.items() if _is_usable(value)})
+        usable = {
+            name: value for name, value in values.items() if _is_usable(value) and not NOT_FROM_SCRATCH.fullmatch(name)
+        }
+        super().__init__({name: shrinker.text(name, value) for name, value in usable.items()} | HERE)
         self._shrinker = shrinker
 
     def get(self, name: str, default: Any = None) -> Any:

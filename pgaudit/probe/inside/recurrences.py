@@ -64,6 +64,14 @@ def selective_scan_fn(
     return (found, state) if return_last_state else found
 
 
+def causal_conv1d_fn(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, *_: Any, activation: str | None = None, **__: Any
+) -> Tensor:  # fmt: skip
+    """A convolution of every channel of ``[batch, channels, length]`` with what comes before."""
+    found = F.conv1d(F.pad(x, (weight.shape[-1] - 1, 0)), weight[:, None], bias, groups=x.shape[1])
+    return F.silu(found) if activation in ("silu", "swish") else found
+
+
 def modules() -> dict[str, types.ModuleType]:
     """The packages that have these functions, with their parents."""
     contents: dict[str, dict[str, Any]] = {
@@ -72,6 +80,7 @@ def modules() -> dict[str, types.ModuleType]:
             "chunk_gated_delta_rule": chunk_gated_delta_rule,
             "fused_recurrent_gated_delta_rule": chunk_gated_delta_rule,
         },
+        "causal_conv1d": {"causal_conv1d_fn": causal_conv1d_fn},
         "mamba_ssm.ops.selective_scan_interface": {"selective_scan_fn": selective_scan_fn},
     }
     found = dict[str, types.ModuleType]()
