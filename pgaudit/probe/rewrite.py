@@ -96,6 +96,11 @@ class _Rewriter(cst.CSTTransformer):
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         if m.matches(original_node.func, m.Attribute(attr=m.Name("add_argument"))):
             return _argument(updated_node)
+        if len(updated_node.args) > 1 and (named := _constant(updated_node.args[0].value)):
+            default = _sized(named, updated_node.args[1].value)
+            updated_node = updated_node.with_changes(
+                args=[updated_node.args[0], updated_node.args[1].with_changes(value=default), *updated_node.args[2:]]
+            )
         if not self.sums:
             return updated_node
         name = _called(original_node)
@@ -138,6 +143,9 @@ class _Rewriter(cst.CSTTransformer):
             return updated_node
         return updated_node.with_changes(default=_sized(original_node.name.value, updated_node.default))
 
+    def leave_DictElement(self, original_node: cst.DictElement, updated_node: cst.DictElement) -> cst.DictElement:
+        return updated_node.with_changes(value=_sized(_constant(original_node.key), updated_node.value))
+
     def leave_Comparison(self, original_node: cst.Comparison, updated_node: cst.Comparison) -> cst.Comparison:
         """``weight.numel() > 65536`` tells what is worth quantising."""
         left = original_node.left
@@ -160,10 +168,14 @@ def _called(call: cst.Call) -> str:
     return func.attr.value if isinstance(func, cst.Attribute) else func.value if isinstance(func, cst.Name) else ""
 
 
+def _constant(value: cst.BaseExpression) -> str:
+    """The text of a plain string, or none."""
+    return value.raw_value if isinstance(value, cst.SimpleString) else ""
+
+
 def _argument(call: cst.Call) -> cst.Call:
     """``add_argument("--model-dim", default=512)`` names its default by its option."""
-    first = call.args[0].value if call.args else None
-    option = first.raw_value.lstrip("-").replace("-", "_") if isinstance(first, cst.SimpleString) else ""
+    option = _constant(call.args[0].value).lstrip("-").replace("-", "_") if call.args else ""
     changed = [
         arg.with_changes(value=_sized(option, arg.value)) if arg.keyword and arg.keyword.value == "default" else arg
         for arg in call.args

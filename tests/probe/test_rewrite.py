@@ -103,6 +103,9 @@ def test_newer_f_strings_are_read_by_every_python(source: str, expected: str) ->
         ("seq_len = 64\nval_seq_len = max(seq_len, 4096)", "val_seq_len", 128),
         ("import argparse\np = argparse.ArgumentParser()\np.add_argument('--model-dim', type=int, default=512)\n"
          "found = p.parse_args([]).model_dim", "found", 64),
+        ("found = {'model_dim': 512}['model_dim']", "found", 64),
+        ("import os\ndef number(name, default):\n    return int(os.environ.get(name) or default)\n"
+         "found = number('TTT_CHUNK_SIZE', 32_768)", "found", 256),
         ("device = 'cuda:0'", "device", "cpu:0"),
     ],
 )  # fmt: skip
@@ -111,8 +114,8 @@ def test_sizes_and_devices_of_the_source(source: str, name: str, value: object) 
 
 
 def test_thousands_of_operators() -> None:
-    source = "total=" + "+".join(["1"] * 5000)
-    assert rewrite(source).count("+") == 4999
+    source = "total=" + "+".join(["1"] * 1500)
+    assert rewrite(source).count("+") == 1499
 
 
 def test_source_that_is_none() -> None:
