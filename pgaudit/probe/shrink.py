@@ -6,6 +6,7 @@ layers, heads, loops and epochs stay: a submission's structure rests on them.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable
@@ -19,9 +20,11 @@ VALIDATION = 1024
 """Tokens that are scored."""
 OFFICIAL = 62_021_846
 """Tokens of the official validation split with the 1,024-piece tokenizer."""
-BATCH = 8 * 2 * SEQUENCE
-"""Tokens of a training step: two sequences for each of the eight parts that one process makes of it."""
+BATCH = 8 * SEQUENCE
+"""Tokens of a training step: a sequence for each of the eight parts that one process may make of it."""
 STEPS = 8
+LONG_TRAINING = 13_000
+"""Steps of a training run that uses its ten minutes."""
 
 Number = int | float
 Resize = Callable[[Number], Number]
@@ -47,8 +50,15 @@ class Rule:
 
 
 def _divided(by: int, least: int) -> Resize:
-    """An exact part, so that what divided the old value divides the new one."""
-    return lambda old: old if old <= least or old % by else max(least, old // by)
+    """An exact part, so that what divided the old value divides the new one; odd widths come to a multiple of 16."""
+
+    def resize(old: Number) -> Number:
+        if old <= least or old % by:
+            return old
+        part = max(least, int(old // by))
+        return part if part < 32 or part % 8 == 0 else 16 * math.ceil(part / 16)
+
+    return resize
 
 
 def _at_most(most: Number) -> Resize:
@@ -64,38 +74,172 @@ def _tokens(old: Number) -> Number:
     return old if old <= 1 else max(4, 2 ** round(math.log2(max(4, old / 32))))
 
 
+def _bits(old: Number) -> Number:
+    """The same for a table given by the bits of its index."""
+    return old if old < 15 else round(math.log2(_table(2.0**old)))
+
+
 def _table(old: Number) -> Number:
     """Rows of a hash table, so that as many tokens share one as would on the whole text."""
     if old < 2**15:
         return old
-    return max(16, 2 ** round(math.log2(max(16, old * 4 * VALIDATION / OFFICIAL))))
+    return int(max(16, 2 ** round(math.log2(max(16, old * 4 * VALIDATION / OFFICIAL)))))
+
+
+def _named(*patterns: str) -> re.Pattern[str]:
+    return re.compile("|".join(patterns))
 
 
 RULES = (
-    Rule(re.compile(r"(?:val|eval|validation)_batch_(?:size|tokens)"), _exactly(8 * SEQUENCE), "one sequence per part"),
-    Rule(re.compile(r"(?:train_)?batch_(?:tokens|size_tokens)|tokens_per_(?:batch|step)|total_batch(?:_size|_tokens)?"), _exactly(BATCH), "two sequences per part"),
-    Rule(re.compile(r"iterations|num_iterations|max_steps|train_steps|total_steps|n_steps|num_steps"), _at_most(STEPS), "a few steps of training"),
-    Rule(re.compile(r"warmup_(?:steps|iters)|lr_warmup\w*|compile_warmup\w*"), _at_most(1), "one step"),
-    Rule(re.compile(r"(?:warmdown|cooldown)_(?:steps|iters|iterations)"), _at_most(STEPS // 2), "half of training"),
-    Rule(re.compile(r"muon_momentum_warmup_steps|.*momentum_warmup\w*"), _at_most(STEPS // 2), "half of training"),
-    Rule(re.compile(r"\w*(?:start|begin|from)_(?:step|iter|iteration)s?|\w*_step_start|\w*_after_steps?"), lambda old: min(old, max(1, round(old * STEPS / 13_000))), "the same part of training"),
-    Rule(re.compile(r"train_log_every|log_every|log_interval"), _at_most(4), "twice in a run"),
-    Rule(re.compile(r"val_loss_every|val_every|eval_every"), _exactly(0), "validation at the end only"),
-    Rule(re.compile(r"(?:swa|ema|lawa)_(?:every|freq|interval|start_step|start_iter\w*)"), _at_most(2), "often in a short run"),
-    Rule(re.compile(r"(?:ema|swa)_(?:decay|beta|momentum)"), _at_most(0.7), "averages over a short run"),
-    Rule(re.compile(r"train_seq_len|eval_seq_len|seq_len|seqlen|block_size|context_len(?:gth)?|max_seq_len|sequence_length|ctx_len|ttt_\w*seq_len|eval_len\w*|\w*_seq_len|yarn_max_len|train_context\w*"), _tokens, "a thirty-second of the text at once"),
-    Rule(re.compile(r"(?:eval_|ttt_|sliding_)?stride|eval_stride\w*|\w*chunk_(?:tokens|size|len)|\w*chunk_seqs_tokens|window(?:_size|_len|_tokens)?|\w*_window(?:_size)?|prefix_tokens|\w*_min_tokens|\w*warmup_tokens|local_attn\w*"), _tokens, "as the sequence"),
-    Rule(re.compile(r"model_dim|d_model|n_embd|embed(?:ding)?_dim|hidden_(?:dim|size)|dim|width|mlp_hidden(?:_dim)?|d_ff|ffn_dim|\w*_embed_dim|\w+_dim|d_\w+|head_dim|bottleneck"), _divided(WIDTH, 4), "an eighth of the width"),
-    Rule(re.compile(r"\w*rope_dims|rope_dim|\w*_rank|rank_dim"), _divided(WIDTH, 2), "an eighth, as the width"),
-    Rule(re.compile(r"\w*(?:bucket|hash|table|slots?)_?(?:s|size|count|bits_size|vocab_size|rows)?|\w*buckets\w*|\w*_hash_size|\w*table_size"), _table, "as many tokens share a row as on the whole text"),
-    Rule(re.compile(r"bigram_vocab_size|trigram_vocab_size|\w*gram_(?:vocab|size|vocab_size)"), _at_most(512), "as the text"),
-    Rule(re.compile(r"int8_keep_float_max_numel|\w*keep_float\w*numel|\w*max_numel|\w*passthrough\w*numel|\w*numel\w*threshold|numel"), lambda old: max(1, old // WIDTH**2), "the square of the width"),
-    Rule(re.compile(r"(?:gptq_)?(?:calib|calibration)_(?:batches|nsamples|samples|seqs|steps)|\w*calib\w*(?:batches|samples|seqs)"), _at_most(4), "a few batches"),
-    Rule(re.compile(r"\w*(?:batch_seqs|batch_sequences|batch_docs|batch_size)"), _at_most(4), "several batches in a short text"),
-    Rule(re.compile(r"\w*(?:prefix_docs|num_docs|max_docs)"), _at_most(3), "some of the documents"),
-    Rule(re.compile(r"(?:ttt|slot|adapt)\w*(?:epochs|steps|iters)"), _at_most(4), "adaptation that can be waited for"),
+    Rule(
+        _named(r"grad_accum(?:ulation)?_steps", r"accum_steps", r"grad_accum"),
+        _at_most(2),
+        "an eighth of the micro steps",
+    ),
+    Rule(_named(r"(?:val|eval|validation)_batch_(?:size|tokens)"), _exactly(8 * SEQUENCE), "one sequence per part"),
+    Rule(
+        _named(
+            r"(?:train_)?batch_(?:tokens|size_tokens)",
+            r"train_batch_size",
+            r"tokens_per_(?:batch|step)",
+            r"total_batch(?:_size|_tokens)?",
+            r"\w*calib_batch_tokens",
+        ),
+        _exactly(BATCH),
+        "one sequence per part",
+    ),
+    Rule(_named(r"(?:num_|max_|train_|total_|n_)?(?:iterations|steps)"), _at_most(STEPS), "a few steps of training"),
+    Rule(_named(r"warmup_(?:steps|iters)", r"lr_warmup\w*", r"compile_\w*warmup\w*"), _at_most(1), "one step"),
+    Rule(
+        _named(r"(?:warmdown|cooldown)_(?:steps|iters|iterations)", r"\w*momentum_warmup(?:_steps|_iters)?"),
+        _at_most(STEPS // 2),
+        "half of training",
+    ),
+    Rule(
+        _named(r"\w*(?:start|begin|from)_(?:step|iter|iteration)s?", r"\w*_step_start", r"\w*_after_steps?"),
+        lambda old: min(old, max(1, round(old * STEPS / LONG_TRAINING))),
+        "the same part of training",
+    ),
+    Rule(_named(r"(?:train_)?log_(?:every|interval)"), _at_most(4), "twice in a run"),
+    Rule(_named(r"val(?:_loss)?_every", r"eval_every"), _exactly(0), "validation at the end only"),
+    Rule(
+        _named(r"(?:swa|ema|lawa)_(?:every|freq|interval|warmup_steps|update_every)"),
+        _at_most(2),
+        "often in a short run",
+    ),
+    Rule(_named(r"(?:ema|swa)_(?:decay|beta|momentum)"), _at_most(0.7), "averages over a short run"),
+    Rule(
+        _named(
+            r"(?:\w+_)?(?:seq_?len|seq_length|sequence_length)",
+            r"block_size",
+            r"(?:max_)?context_len(?:gth)?",
+            r"ctx_len",
+            r"eval_len\w*",
+            r"train_context\w*",
+            r"yarn_max_len",
+            r"prog_seq\w*_len",
+            r"ttt_\w*doc_len",
+        ),
+        _tokens,
+        "a thirty-second of the text at once",
+    ),
+    Rule(
+        _named(r"(?:\w+_)?stride", r"eval_stride\w*"),
+        lambda old: max(8, _tokens(old)) if old > 1 else old,
+        "as the sequence",
+    ),
+    Rule(
+        _named(r"\w*chunk_(?:tokens|size|len)", r"\w*chunk_seqs_tokens", r"\w*chunk"),
+        lambda old: old if old < SEQUENCE // 4 else min(VALIDATION // 4, max(SEQUENCE // 4, _tokens(old))),
+        "as the sequence, and several in the text",
+    ),
+    Rule(
+        _named(
+            r"window(?:_size|_len|_tokens)?",
+            r"(?:\w+_)?window_(?:size|tokens)",
+            r"(?:sliding|attn|attention|local|swa)_window",
+            r"prefix_tokens",
+            r"\w*_min_tokens",
+            r"\w*warmup_tokens",
+            r"local_attn\w*",
+        ),
+        lambda old: old if old <= SEQUENCE // 4 else _tokens(old),
+        "as the sequence",
+    ),
+    Rule(
+        _named(
+            r"rope_dims?",
+            r"\w*_rope_dims",
+        ),
+        _divided(WIDTH, 4),
+        "an eighth, as the width",
+    ),
+    Rule(
+        _named(
+            r"d_model|n_embd|hidden_size|width|d_ff|bottleneck",
+            r"mlp_hidden",
+            r"(?:\w+_)?dim",
+            r"d_\w+",
+        ),
+        _divided(WIDTH, 4),
+        "an eighth of the width",
+    ),
+    Rule(_named(r"\w*_rank", r"rank_dim"), _divided(WIDTH, 2), "an eighth, as the width"),
+    Rule(_named(r"\w*gram_(?:vocab|size|vocab_size)"), _at_most(512), "as the text"),
+    Rule(
+        _named(
+            r"\w*(?:bucket|hash|table|slot)s?_?(?:s|size|count|vocab_size|rows)?",
+            r"\w*buckets\w*",
+            r"\w*(?:cache|hash|table)_size",
+        ),
+        _table,
+        "as many tokens share a row as on the whole text",
+    ),
+    Rule(
+        _named(r"\w*(?:hash|bucket|table)_bits", r"\w*bits_(?:hash|buckets|table)"),
+        _bits,
+        "as many tokens share a row as on the whole text",
+    ),
+    Rule(
+        _named(r"\w*keep_float\w*numel", r"\w*max_numel", r"\w*passthrough\w*numel", r"\w*numel\w*threshold", "numel"),
+        lambda old: max(1, old // WIDTH**2),
+        "the square of the width",
+    ),
+    Rule(
+        _named(
+            r"\w*(?:calib|calibration)\w*(?:batches|n?samples|seqs|steps)",
+            r"gptq_n?_?(?:samples|batches|seqs)",
+            r"(?:hessian|ar_calib|selfgen|num_calib)_\w*(?:batches|samples|seqs)",
+        ),
+        _at_most(2),
+        "two batches",
+    ),
+    Rule(_named(r"(?:\w+_)?(?:batch_seqs|batch_sequences)"), _at_most(8), "several batches in a short text"),
+    Rule(_named(r"(?:\w+_)?(?:batch_docs|batch_size)"), _at_most(4), "several batches in a short text"),
+    Rule(_named(r"\w*(?:prefix_docs|num_docs|max_docs)"), _at_most(3), "some of the documents"),
+    Rule(
+        _named(
+            r"(?:\w+_)?(?:ttt|slot|adapt|distill|refine|lora)\w*_(?:epochs|steps|iters|iter)",
+            r"\w*(?:inner|refine)_steps",
+        ),
+        _at_most(3),
+        "adaptation that can be waited for",
+    ),
+    Rule(_named(r"\w*_(?:grid_size|num_trials|n_trials|trials)"), _at_most(4), "a search that can be waited for"),
+    Rule(
+        _named(r"\w*(?:time_budget|budget_s|budget_sec(?:ond)?s|time_limit)\w*"),
+        _at_most(2.0),
+        "two seconds of the virtual clock",
+    ),
 )
 """The first that matches decides."""
+
+
+@functools.cache
+def rule_for(name: str) -> Rule | None:
+    """The rule for a name, whatever its case."""
+    key = name.lower().strip("_")
+    return next((rule for rule in RULES if rule.names.fullmatch(key)), None)
 
 
 @dataclass
@@ -112,7 +256,7 @@ class Shrinker:
         key = name.lower().strip("_")
         if isinstance(value, bool) or key in self.kept or value in self._made.get(key, ()):
             return value
-        rule = next((rule for rule in RULES if rule.names.fullmatch(key)), None)
+        rule = rule_for(key)
         if rule is None:
             return value
         new = rule.resize(value)
@@ -124,12 +268,25 @@ class Shrinker:
 
     def text(self, name: str, value: str) -> str:
         """The same for a value of the environment: text that may hold a number."""
-        try:
-            number: Number = int(value)
-        except ValueError:
-            try:
-                number = float(value)
-            except ValueError:
-                return value
+        if not is_number(value):
+            return value
+        number: Number = int(value) if _is_whole(value) else float(value)
         new = self.size(name, number)
         return value if new == number else str(new)
+
+
+def is_number(text: str) -> bool:
+    """Whether Python's ``int`` or ``float`` reads the text."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True

@@ -21,8 +21,10 @@ Tokens = NDArray[np.uint16]
 DOCUMENT = 120
 """Words of a document."""
 PHRASES, PHRASE = 40, 6
-TRAINING = 40_000
+TRAINING = 20_000
 """Tokens to train on, in two shards."""
+SPACE = "▁"
+"""How the tokenizer writes the space before a word."""
 HEADER_WORDS, MAGIC, VERSION = 256, 20240520, 1
 
 
@@ -105,14 +107,15 @@ def write(text: Text, validation: Tokens, folder: Path) -> dict[str, str]:
     tokenizer.parent.mkdir(parents=True, exist_ok=True)
     tokenizer.write_bytes(text.model)
     half = len(text.training) // 2
-    _write_shard(shards / "fineweb_train_000000.bin", text.training[:half])
-    _write_shard(shards / "fineweb_train_000001.bin", text.training[half:])
-    _write_shard(shards / "fineweb_val_000000.bin", validation)
+    write_shard(shards / "fineweb_train_000000.bin", text.training[:half])
+    write_shard(shards / "fineweb_train_000001.bin", text.training[half:])
+    write_shard(shards / "fineweb_val_000000.bin", validation)
     inside = {"DATA_PATH": shards, "TOKENIZER_PATH": tokenizer, "DATA_DIR": folder / "data"}
     return {variable: f"./{path.relative_to(folder)}" for variable, path in inside.items()}
 
 
-def _write_shard(path: Path, tokens: Sequence[int] | Tokens) -> None:
+def write_shard(path: Path, tokens: Sequence[int] | Tokens) -> None:
+    """A file in the challenge's format: a header of 256 words, then the tokens as 16-bit numbers."""
     header = np.zeros(HEADER_WORDS, dtype="<i4")
     header[:3] = MAGIC, VERSION, len(tokens)
     path.write_bytes(header.tobytes() + np.asarray(tokens, dtype="<u2").tobytes())

@@ -31,7 +31,7 @@ def attend(
 
 
 def flash_attn_func(
-    q: Tensor, k: Tensor, v: Tensor, dropout_p: float = 0.0, softmax_scale: float | None = None, causal: bool = False,
+    q: Tensor, k: Tensor, v: Tensor, _dropout: float = 0.0, softmax_scale: float | None = None, causal: bool = False,
     window_size: tuple[int, int] = (-1, -1), softcap: float = 0.0, **_: Any,
 ) -> Tensor:  # fmt: skip
     """Fixed length."""
@@ -44,7 +44,9 @@ def flash_attn_varlen_func(
 ) -> Tensor:  # fmt: skip
     """Sequences one after the other, ``[tokens, heads, width]``; ``cu_seqlens`` are their borders."""
     out = torch.zeros(q.shape[0], q.shape[1], v.shape[2], dtype=q.dtype)
-    borders = zip(cu_seqlens_q.tolist(), cu_seqlens_q.tolist()[1:], cu_seqlens_k.tolist(), cu_seqlens_k.tolist()[1:], strict=False)
+    borders = zip(
+        cu_seqlens_q.tolist(), cu_seqlens_q.tolist()[1:], cu_seqlens_k.tolist(), cu_seqlens_k.tolist()[1:], strict=False
+    )
     for q0, q1, k0, k1 in borders:
         if q1 > q0:
             part = attend(
@@ -58,7 +60,13 @@ def flash_attn_varlen_func(
 def modules() -> dict[str, types.ModuleType]:
     """The packages under all their names. Version 3's functions used to return the log-sum-exp too; new ones do not."""
     found = {}
-    for name in ("flash_attn", "flash_attn_interface", "flash_attn.flash_attn_interface", "flash_attn_3", "flash_attn_3.interface"):
+    for name in (
+        "flash_attn",
+        "flash_attn_interface",
+        "flash_attn.flash_attn_interface",
+        "flash_attn_3",
+        "flash_attn_3.interface",
+    ):
         module = types.ModuleType(name)
         module.__version__ = "3.0.0"  # type: ignore[attr-defined]
         module.flash_attn_func = flash_attn_func  # type: ignore[attr-defined]

@@ -16,6 +16,7 @@ import torch.nn.parallel
 from torch import Tensor, nn
 
 from pgaudit.probe.inside.distributed import Parallel, World
+from pgaudit.probe.inside.inert import Inert
 
 NAME = "NVIDIA H100 80GB HBM3"
 MEMORY = 85_520_809_984
@@ -37,7 +38,7 @@ class Stream:
     def wait_stream(self, _: Any) -> None:
         return None
 
-    synchronize = record_event = wait_event = query = lambda self, *_, **__: None  # noqa: E731
+    synchronize = record_event = wait_event = query = lambda *_, **__: None
 
 
 class Event:
@@ -46,7 +47,7 @@ class Event:
     def __init__(self, *_: Any, **__: Any) -> None:
         self.device = torch.device("cpu")
 
-    record = synchronize = wait = lambda self, *_, **__: None  # noqa: E731
+    record = synchronize = wait = lambda *_, **__: None
 
     def query(self) -> bool:
         return True
@@ -69,12 +70,19 @@ def _nothing(*_: Any, **__: Any) -> None:
     return None
 
 
+def _no_choice(*_: Any, **__: Any) -> contextlib.nullcontext[None]:
+    """A context that changes nothing: of which kernel computes attention, of what a profiler sees."""
+    return contextlib.nullcontext()
+
+
 class Cuda(types.ModuleType):
     """``torch.cuda``."""
 
     Stream, Event, CUDAGraph = Stream, Event, Graph
     synchronize = set_device = empty_cache = reset_peak_memory_stats = ipc_collect = staticmethod(_nothing)
     reset_max_memory_allocated = set_per_process_memory_fraction = init = memory_summary = staticmethod(_nothing)
+    amp: types.ModuleType
+    nvtx: types.ModuleType
     manual_seed = manual_seed_all = staticmethod(lambda seed: torch.manual_seed(seed) and None)
 
     def __getattr__(self, name: str) -> Any:
@@ -111,7 +119,7 @@ class Cuda(types.ModuleType):
             shared_memory_per_block_optin=232_448, warp_size=32, gcnArchName="",
         )  # fmt: skip
 
-    def current_stream(self, *_: Any) -> Stream:
+    def current_stream(self, *_: Any) -> Any:
         return Stream()
 
     default_stream = current_stream
@@ -141,17 +149,12 @@ class _DeviceType(type):
     def __instancecheck__(cls, value: object) -> bool:
         return isinstance(value, torch.device)
 
-    def __call__(cls, *args: Any, **named: Any) -> torch.device:
+    def __call__(cls, *_: Any, **__: Any) -> torch.device:
         return torch.device("cpu")
 
 
 class Device(metaclass=_DeviceType):
     """``torch.device``: every device is this machine's processor."""
-
-
-def compile_nothing(function: Any = None, *_: Any, **__: Any) -> Any:
-    """``torch.compile``: what it is given, as it is."""
-    return (lambda wrapped: wrapped) if function is None else function
 
 
 class _Autocast(contextlib.ContextDecorator):
@@ -165,6 +168,13 @@ class _Autocast(contextlib.ContextDecorator):
 
     def __exit__(self, *_: object) -> None:
         return None
+
+
+def _no_grad(mode: Any = True) -> Any:
+    """``torch.inference_mode``, whose tensors may take part in training: compiled code lets them."""
+    if callable(mode):
+        return torch.no_grad()(mode)
+    return torch.no_grad() if mode else contextlib.nullcontext()
 
 
 class Part(types.ModuleType):
@@ -183,17 +193,39 @@ def modules() -> dict[str, types.ModuleType]:
     """The parts of torch that a submission gets in place of the real ones, by name."""
     world, cuda = World(), Cuda("torch.cuda")
     amp = Part(torch.amp, autocast=_Autocast)
-    cuda.amp = Part(torch.cuda.amp, autocast=_Autocast)  # type: ignore[attr-defined]
-    cuda.nvtx = Part(torch.cuda.nvtx, range_push=_nothing, range_pop=_nothing, range=lambda *_: contextlib.nullcontext())  # type: ignore[attr-defined]
-    attention = Part(torch.nn.attention, sdpa_kernel=lambda *_, **__: contextlib.nullcontext())
+    cuda.amp = Part(torch.cuda.amp, autocast=_Autocast)
+    spans = dict.fromkeys(("range_push", "range_pop", "mark"), _nothing)
+    cuda.nvtx = Part(torch.cuda.nvtx, range=_no_choice, **spans)
+    attention = Part(torch.nn.attention, sdpa_kernel=_no_choice)
     parallel = Part(torch.nn.parallel, DistributedDataParallel=Parallel)
     network = Part(nn, attention=attention, parallel=parallel)
+    compiler = Part(
+        torch.compiler,
+        disable=Inert(),
+        allow_in_graph=Inert(),
+        is_compiling=lambda: False,
+        cudagraph_mark_step_begin=_nothing,
+    )
+    chosen = ("enable_cudnn_sdp", "enable_flash_sdp", "enable_math_sdp", "enable_mem_efficient_sdp")
+    backend = Part(torch.backends.cuda, sdp_kernel=_no_choice, **dict.fromkeys(chosen, _nothing))
+    backends = Part(torch.backends, cuda=backend)
     floats = dict.fromkeys(("bfloat16", "float16", "half"), torch.float32)
     whole = Part(
-        torch, cuda=cuda, distributed=world, device=Device, compile=compile_nothing, autocast=_Autocast, amp=amp,
-        nn=network, **floats,
+        torch, cuda=cuda, distributed=world, device=Device, compile=Inert(), compiler=compiler, autocast=_Autocast,
+        amp=amp, nn=network, backends=backends, inference_mode=_no_grad, **floats,
     )  # fmt: skip
-    found = (whole, cuda, world, amp, attention, parallel, network)
+    found: tuple[types.ModuleType, ...] = (
+        whole,
+        backends,
+        backend,
+        compiler,
+        cuda,
+        world,
+        amp,
+        attention,
+        parallel,
+        network,
+    )
     return {part.__name__: part for part in found} | {"torch.cuda.amp": cuda.amp, "torch.cuda.nvtx": cuda.nvtx}
 
 
@@ -202,7 +234,7 @@ def patch_tensors() -> None:
     same: Callable[..., Any] = lambda self, *_, **__: self  # noqa: E731
     wide: Callable[..., Any] = lambda self, *_, **__: self.float()  # noqa: E731
     for kind in (Tensor, nn.Module):
-        kind.cuda = same  # type: ignore[method-assign, assignment]
-        kind.bfloat16 = kind.half = wide  # type: ignore[method-assign, assignment]
+        kind.cuda = same  # type: ignore[method-assign]
+        kind.bfloat16 = kind.half = wide  # type: ignore[method-assign]
     Tensor.pin_memory = same  # type: ignore[method-assign]
-    Tensor.record_stream = _nothing  # type: ignore[method-assign, assignment]
+    Tensor.record_stream = _nothing  # type: ignore[method-assign]

@@ -70,17 +70,23 @@ class World(types.ModuleType):
 
     reduce = broadcast = send = recv = all_reduce
 
-    def all_gather(self, parts: MutableSequence[Tensor], tensor: Tensor, *_: Any, async_op: bool = False, **__: Any) -> Done | None:
+    def all_gather(
+        self, parts: MutableSequence[Tensor], tensor: Tensor, *_: Any, async_op: bool = False, **__: Any
+    ) -> Done | None:
         parts[0].copy_(tensor)
         return Done() if async_op else None
 
-    def all_gather_into_tensor(self, out: Tensor, tensor: Tensor, *_: Any, async_op: bool = False, **__: Any) -> Done | None:
+    def all_gather_into_tensor(
+        self, out: Tensor, tensor: Tensor, *_: Any, async_op: bool = False, **__: Any
+    ) -> Done | None:
         out.view(-1).copy_(tensor.reshape(-1))
         return Done() if async_op else None
 
     _all_gather_base = all_to_all_single = reduce_scatter_tensor = all_gather_into_tensor
 
-    def reduce_scatter(self, out: Tensor, parts: list[Tensor], *_: Any, async_op: bool = False, **__: Any) -> Done | None:
+    def reduce_scatter(
+        self, out: Tensor, parts: list[Tensor], *_: Any, async_op: bool = False, **__: Any
+    ) -> Done | None:
         out.copy_(parts[0])
         return Done() if async_op else None
 
@@ -95,7 +101,9 @@ class World(types.ModuleType):
     def all_gather_object(self, objects: MutableSequence[Any], value: Any, *_: Any, **__: Any) -> None:
         objects[0] = value
 
-    def gather_object(self, value: Any, object_gather_list: MutableSequence[Any] | None = None, *_: Any, **__: Any) -> None:
+    def gather_object(
+        self, value: Any, object_gather_list: MutableSequence[Any] | None = None, *_: Any, **__: Any
+    ) -> None:
         if object_gather_list:
             object_gather_list[0] = value
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
-import os
 import random
-import subprocess
 import sys
 import types
 from collections.abc import Mapping
@@ -16,110 +14,62 @@ from typing import Any
 import numpy as np
 import torch
 
-from pgaudit.probe.inside import attention, clock, cuda, packing
-from pgaudit.probe.inside.recorder import Probe, Recorder
-from pgaudit.probe.rewrite import PROBE
-
-
-class Environment(dict[str, str]):
-    """``os.environ``: sizes among the values come out small, whether they are set or a default of the code."""
-
-    def __init__(self, values: Mapping[str, str], recorder: Recorder) -> None:
-        super().__init__({name: recorder.shrinker.text(name, value) for name, value in values.items()})
-        self._shrinker = recorder.shrinker
-
-    def get(self, name: str, default: Any = None) -> Any:  # type: ignore[override]
-        if name in self:
-            return self[name]
-        if isinstance(default, str):
-            return self._shrinker.text(name, default)
-        if isinstance(default, (int, float)) and not isinstance(default, bool):
-            return self._shrinker.size(name, default)
-        return default
+from pgaudit.probe.inside import attention, clock, cuda, kernels, packages, packing, processes, recurrences, sidecars
+from pgaudit.probe.inside.environment import Environment
+from pgaudit.probe.inside.recorder import Recorder
+from pgaudit.probe.inside.source import Code, OwnModules
 
 
 class Host:
     """Runs one script. Imports of the submission's own modules get the same world."""
 
     def __init__(self, folder: Path, recorder: Recorder, environment: Mapping[str, str]) -> None:
-        self.folder, self.recorder = folder, recorder
+        self.folder = folder
         self.substituted: set[str] = set()
-        self.environment = Environment(environment, recorder)
+        """What the submission asked for and got in another form."""
+        self.code = Code(folder, recorder, self._import)
         self.shims: dict[str, types.ModuleType] = {
             **cuda.modules(),
             **attention.modules(),
-            "time": clock.module(clock.Clock()),
-            "os": self._system(),
-            "subprocess": self._processes(),
+            **kernels.modules(),
+            **recurrences.modules(),
             **packing.modules(),
+            **packages.modules(folder),
+            **processes.imports(self._find),
+            "time": clock.module(clock.Clock()),
+            "os": processes.system(Environment(environment, recorder.shrinker)),
+            "subprocess": processes.processes(self.substituted.add),
         }
-        self.names = vars(builtins) | {"__import__": self._import}
-        self.real_import = builtins.__import__
 
     def run(self, script: Path) -> None:
-        """Execute the script as ``__main__``."""
+        """Execute the script, which has been rewritten, as ``__main__``."""
         random.seed(0)
-        np.random.seed(0)  # noqa: NPY002 -- what the submission may draw from without a seed of its own
+        np.random.seed(0)
         torch.manual_seed(0)
         cuda.patch_tensors()
+        source = script.read_text("utf-8")
+        sidecars.write(self.folder, source)
         sys.argv = [str(script)]
-        sys.path.insert(0, str(self.folder))
-        self._execute(script, "__main__")
+        sys.path.insert(0, str(script.parent))
+        sys.meta_path.insert(0, OwnModules(self.code))
+        module = types.ModuleType("__main__")
+        sys.modules["__main__"] = module
+        self.code.run(source, script, module)
 
-    def _execute(self, path: Path, name: str) -> types.ModuleType:
-        module = types.ModuleType(name)
-        shown = path.relative_to(self.folder).as_posix()
-        module.__dict__.update(__file__=str(path), __builtins__=self.names)
-        module.__dict__[PROBE] = Probe(self.recorder, shown)
-        sys.modules[name] = module
-        exec(compile(path.read_text("utf-8"), str(path), "exec"), module.__dict__)  # noqa: S102 -- inside the sandbox
-        return module
+    def _find(self, name: str) -> types.ModuleType | None:
+        if name not in self.shims:
+            return None
+        self.substituted.add(name)
+        return self.shims[name]
 
     def _import(self, name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:  # noqa: A002
-        if level == 0:
-            if name in self.shims and (fromlist or "." not in name):
-                self.substituted.add(name)
-                return self.shims[name]
-            top = name.partition(".")[0]
-            if top in self.shims and not fromlist:
+        """``import``: ``import a.b`` gives ``a``, ``from a.b import c`` gives ``a.b``."""
+        top = name.partition(".")[0]
+        if level == 0 and top in self.shims:
+            if fromlist and name in self.shims:
+                return self._find(name)
+            if not fromlist:
                 if name not in self.shims:
                     importlib.import_module(name)
-                self.substituted.add(name)
-                return self.shims[top]
-            own = self.folder / f"{name.replace('.', '/')}.py"
-            if own.is_file() and "." not in name:
-                return sys.modules[name] if name in sys.modules else self._execute(own, name)
-        return self.real_import(name, globals, locals, fromlist, level)
-
-    def _system(self) -> types.ModuleType:
-        shim = types.ModuleType("os")
-        vars(shim).update({name: value for name, value in vars(os).items() if not name.startswith("__")})
-        shim.environ = self.environment  # type: ignore[attr-defined]
-        shim.getenv = self.environment.get  # type: ignore[attr-defined]
-        shim.cpu_count = lambda: 1  # type: ignore[attr-defined]
-        return shim
-
-    def _processes(self) -> types.ModuleType:
-        shim = types.ModuleType("subprocess")
-        vars(shim).update({name: value for name, value in vars(subprocess).items() if not name.startswith("__")})
-
-        def is_absent(command: Any) -> bool:
-            words = command.split() if isinstance(command, str) else [str(word) for word in command]
-            return bool(words) and ("nvidia-smi" in words[0] or "pip" in words[:4] or words[0] in ("git", "pip"))
-
-        def run(command: Any, *args: Any, **named: Any) -> Any:
-            if is_absent(command):
-                self.substituted.add(f"command {command if isinstance(command, str) else command[0]}")
-                text = named.get("text") or named.get("universal_newlines") or named.get("encoding")
-                empty: Any = "" if text else b""
-                return subprocess.CompletedProcess(command, 0, empty, empty)
-            return subprocess.run(command, *args, **named)
-
-        shim.run = run  # type: ignore[attr-defined]
-        shim.check_output = lambda command, *args, **named: (  # type: ignore[attr-defined]
-            run(command, **named).stdout if is_absent(command) else subprocess.check_output(command, *args, **named)
-        )
-        shim.check_call = lambda command, *args, **named: (  # type: ignore[attr-defined]
-            0 if is_absent(command) else subprocess.check_call(command, *args, **named)
-        )
-        return shim
+                return self._find(top)
+        return builtins.__import__(name, globals, locals, fromlist, level)

@@ -99,7 +99,8 @@ class Probe:
 
     def add(self, line: int, value: Any) -> Any:
         """What is added to something."""
-        self.recorder.note(self.path, line, "add", value)
+        if type(value) is not int:
+            self.recorder.note(self.path, line, "add", value)
         return value
 
     def size(self, name: str, value: Number) -> Number:
@@ -118,7 +119,10 @@ def _vector(operand: object) -> np.ndarray | None:
     if isinstance(operand, torch.Tensor):
         if not operand.is_floating_point() or not 0 < operand.numel() <= MOST_VALUES or operand.is_meta:
             return None
-        return operand.detach().to(torch.float64).reshape(-1).numpy().copy()
+        try:
+            return operand.detach().to(torch.float64).reshape(-1).numpy().copy()
+        except RuntimeError:
+            return None  # one of torch.vmap's
     if isinstance(operand, np.ndarray):
         if operand.dtype.kind != "f" or not 0 < operand.size <= MOST_VALUES:
             return None
