@@ -55,6 +55,11 @@ class Runs:
             return None
         return np.flatnonzero(other.values != self.base.values)
 
+    def moves(self, name: str) -> int:
+        """How many scores differ from the base, as far as they can be compared."""
+        changed = self.changed(name)
+        return 0 if changed is None else len(changed)
+
 
 def runs_of(records: Mapping[str, RunRecord]) -> Runs:
     """Find the scores of every run."""
@@ -113,8 +118,7 @@ def _future(runs: Runs, expected: str) -> tuple[Measurement, Measurement]:
         return tuple(
             Measurement(each, Outcome.COULD_NOT_RUN, why, site) for each in (Condition.CAUSAL, Condition.SCORED_FIRST)
         )  # type: ignore[return-value]
-    moved = runs.changed(EARLY)
-    reach = 0 if moved is None else len(moved)
+    reach = runs.moves(EARLY)
     numbers = {"scores": scored, "reach_of_early_tokens": reach}
     if worst:
         name, changed, allowed = worst
@@ -132,7 +136,7 @@ def _future(runs: Runs, expected: str) -> tuple[Measurement, Measurement]:
             other, Outcome.NOT_EXERCISED, "what was measured cannot tell it from the other condition", site
         )
         return (hidden, broken) if everywhere else (broken, hidden)
-    if not reach or not len(runs.changed(LAST) if runs.changed(LAST) is not None else ()):
+    if not reach or runs.moves(LAST) == 0:
         why = "no score depends on the tokens before it here: the shrunken network is blind"
         return (
             Measurement(Condition.CAUSAL, Outcome.NOT_EXERCISED, why, site, numbers),

@@ -14,7 +14,7 @@ from pgaudit.evidence.evidence import Evidence
 from pgaudit.probe import experiment, judge
 from pgaudit.probe import text as texts
 from pgaudit.probe.record import Condition, Measurement, Outcome, RunRecord
-from pgaudit.probe.rewrite import TooLong
+from pgaudit.probe.rewrite import Unreadable
 from pgaudit.probe.runner import Settings, run
 from pgaudit.probe.scores import is_cross_entropy
 from pgaudit.probe.shrink import VALIDATION, Change
@@ -61,26 +61,24 @@ def probe(
     if evidence.main is None:
         return _could_not("no script is known to be the one that trains and scores")
     environment = published(evidence)
-    text = texts.make(vocabulary(environment, evidence.main.body.text))
     settings = Settings(environment, seconds, jobs)
     records: dict[str, RunRecord] = {}
 
-    def take(name: str, variants: Mapping[str, texts.Tokens]) -> None:
+    def take(name: str, text: texts.Text, variants: Mapping[str, texts.Tokens]) -> None:
         records.update(run(evidence, text, variants, settings, backend, interpreter, folder / name))
 
     try:
+        text = texts.make(vocabulary(environment, evidence.main.body.text))
         first = experiment.texts(text)
-        take("base", {experiment.BASE: first.pop(experiment.BASE)})
+        take("base", text, {experiment.BASE: first.pop(experiment.BASE)})
         if records[experiment.BASE].ending == "finished":
-            take("first", first)
+            take("first", text, first)
         if (own := _own_score(records)) is not None:
             plain = is_cross_entropy(records[experiment.BASE], own)
-            take("sums", experiment.last_tokens(text, FEW_TOKENS if plain else FIRST_TOKENS, 0))
+            take("sums", text, experiment.last_tokens(text, FEW_TOKENS if plain else FIRST_TOKENS, 0))
             if not plain and _suspicious(records, text.vocabulary):
-                take("more", experiment.last_tokens(text, MORE_TOKENS, FIRST_TOKENS))
-    except TooLong:
-        return _could_not("the script is too long to be rewritten")
-    except texts.NoText as problem:
+                take("more", text, experiment.last_tokens(text, MORE_TOKENS, FIRST_TOKENS))
+    except (Unreadable, texts.NoText) as problem:
         return _could_not(str(problem))
     if experiment.REPEAT not in records:
         return _could_not(records[experiment.BASE].ending, records[experiment.BASE])

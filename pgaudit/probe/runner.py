@@ -22,7 +22,7 @@ from pgaudit.reproduce.interpreter import Interpreter
 from pgaudit.reproduce.runner import copy_files
 from pgaudit.reproduce.supervise import Bounds, supervise
 from pgaudit.sandbox import Backend, Box, Limits, Mount
-from pgaudit.sandbox.box import PATH, WORK
+from pgaudit.sandbox.box import PATH, TEMPORARY, WORK
 
 CODE = "/pgaudit-probe"
 GIB = 2**30
@@ -53,13 +53,13 @@ def run(
     for made in (work, temporary):
         made.mkdir(parents=True)
         made.chmod(0o755)
-    source = rewrite(evidence.main.body.text)
+    seen, plain = (rewrite(evidence.main.body.text, sums=sums) for sums in (True, False))
     variables: dict[str, str] = {}
     for name, validation in variants.items():
         own = work / name
         own.mkdir()
         copy_files(evidence.submission, own)
-        (own / "train_gpt.py").write_text(source, "utf-8")
+        (own / "train_gpt.py").write_text(plain if name == PLAIN else seen, "utf-8")
         variables = texts.write(text, validation, own)
     plan = {
         "runs": list(variants),
@@ -68,7 +68,6 @@ def run(
         "script": "train_gpt.py",
         "environment": {**settings.environment, **variables, "WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0"},
         "kept": [],
-        "passive": [name for name in variants if name == PLAIN],
     }
     (work / "plan.json").write_text(json.dumps(plan), "utf-8")
     package = Path(pgaudit.__file__).parent
@@ -84,8 +83,8 @@ def run(
             "OMP_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",
             "LANG": "C.UTF-8",
-            "TMPDIR": "/tmp",
-        },  # fmt: skip
+            "TMPDIR": TEMPORARY,
+        },
         (*interpreter.mounts, Mount(package, f"{CODE}/pgaudit")),
         Limits(memory_bytes=16 * GIB, processes=256),
     )

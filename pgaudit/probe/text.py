@@ -84,7 +84,7 @@ def _bytes(validation: Tokens, tokenizer: Path) -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         shard = Path(folder, "shard.bin")
-        _write_shard(shard, validation)
+        write_shard(shard, validation)
         counted = count([shard], [], tokenizer).bytes
     assert counted is not None
     return counted

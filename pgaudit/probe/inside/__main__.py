@@ -73,7 +73,7 @@ def _child(folder: Path, plan: dict[str, Any]) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     began, ending = time.monotonic(), "finished"
-    recorder = Recorder(Shrinker(frozenset(plan["kept"])), passive=folder.name in plan["passive"])
+    recorder = Recorder(Shrinker(frozenset(plan["kept"])))
     sys.stdout = _Tee(os.fdopen(1, "w", buffering=1), recorder)
     host = Host(here, recorder, plan["environment"])
     try:

@@ -28,13 +28,9 @@ class Recorder:
     offsets: list[int] = field(default_factory=lambda: [0])
     values: list[np.ndarray] = field(default_factory=list)
     printed: list[tuple[int, str]] = field(default_factory=list)
-    passive: bool = False
-    """Nothing is looked at: for a run that shows that looking changes nothing."""
 
     def note(self, path: str, line: int, kind: str, operand: object) -> None:
         """Keep the numbers of an operand, if they may be scores."""
-        if self.passive:
-            return
         vector = _vector(operand)
         if vector is None or self.offsets[-1] > MOST_IN_ALL:
             return
@@ -79,8 +75,6 @@ class Probe:
     def loss(self, line: int, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
         """A loss, with the loss of each element beside it."""
         result = function(*args, **named)
-        if self.recorder.passive:
-            return result
         try:
             each = result
             if isinstance(result, torch.Tensor) and result.numel() == 1:
