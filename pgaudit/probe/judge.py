@@ -17,7 +17,7 @@ from pgaudit.evidence.numbers import Figure
 from pgaudit.probe import experiment
 from pgaudit.probe.experiment import BASE, EARLY, LAST, PLAIN, REPEAT
 from pgaudit.probe.record import Condition, Measurement, Outcome, RunRecord, Site
-from pgaudit.probe.scores import Scores, final_scores, fits_between, is_cross_entropy, printed_metrics
+from pgaudit.probe.scores import Scores, claimed_scores, fits_between, is_cross_entropy, printed_metrics
 from pgaudit.probe.shrink import SEQUENCE, VALIDATION
 from pgaudit.probe.text import Text
 
@@ -51,7 +51,7 @@ class Runs:
     def changed(self, name: str) -> Changed | None:
         """The scores that differ from the base; ``None`` where they cannot be compared."""
         other = self.scores.get(name)
-        if other is None or other.site != self.base.site or len(other.values) != len(self.base.values):
+        if other is None or other.site.place != self.base.site.place or len(other.values) != len(self.base.values):
             return None
         return np.flatnonzero(other.values != self.base.values)
 
@@ -61,9 +61,9 @@ class Runs:
         return 0 if changed is None else len(changed)
 
 
-def runs_of(records: Mapping[str, RunRecord]) -> Runs:
-    """Find the scores of every run."""
-    found = {name: final_scores(record) for name, record in records.items() if name != PLAIN}
+def runs_of(records: Mapping[str, RunRecord], stage: str, text: Text) -> Runs:
+    """Find the scores of every run, behind the metric that ``stage`` names."""
+    found = {name: claimed_scores(record, stage, text.bytes) for name, record in records.items() if name != PLAIN}
     return Runs(records, {name: scores for name, scores in found.items() if scores})
 
 
@@ -89,9 +89,8 @@ def _printed(record: RunRecord) -> list[tuple[str, Figure | None, Figure | None]
     return [(metric.stage, metric.val_loss, metric.val_bpb) for _, metric in printed_metrics(record)]
 
 
-def judge(records: Mapping[str, RunRecord], expected: str, text: Text) -> tuple[Measurement, ...]:
+def judge(runs: Runs, expected: str, text: Text) -> tuple[Measurement, ...]:
     """Every condition. ``expected`` names what the evaluation is known to learn by, from reading."""
-    runs = runs_of(records)
     if why := obstacle(runs):
         return tuple(Measurement(condition, Outcome.COULD_NOT_RUN, why) for condition in Condition)
     early, late = _future(runs, expected)
@@ -179,20 +178,11 @@ def _sum(runs: Runs, late: Measurement, vocabulary: int) -> Measurement:
         return Measurement(
             Condition.NORMALISED, Outcome.COULD_NOT_RUN, "the score of the last token was not found", site
         )
-    place = int(own[0])
-    found = {
-        experiment.token_of(name): runs.scores[name].values[place] for name in runs.scores if experiment.is_sum(name)
-    }
-    found[experiment.TRUE] = runs.base.values[place]
-    chances = {token: math.exp(-float(nats)) for token, nats in found.items()}
-    total = sum(chances.values())
-    numbers = {
-        "tokens": len(chances),
-        "sum": round(total, 6),
-        "place": place,
-        "estimate": round(estimate(chances, vocabulary), 4),
-    }
-    sentence = f"the probabilities of {len(chances)} different tokens at the last place sum to {total:.4f}"
+    place, found = int(own[0]), chances(runs)
+    total = sum(found.values())
+    guess = round(estimate(found, vocabulary), 4)
+    numbers = {"tokens": len(found), "sum": round(total, 6), "place": place, "estimate": guess}
+    sentence = f"the probabilities of {len(found)} different tokens at the last place sum to {total:.4f}"
     if total > 1 + 1e-4:
         return Measurement(Condition.NORMALISED, Outcome.VIOLATED, sentence, site, numbers)
     if is_cross_entropy(runs.records[BASE], float(runs.base.values[place])):
@@ -205,10 +195,22 @@ def _sum(runs: Runs, late: Measurement, vocabulary: int) -> Measurement:
     return Measurement(Condition.NORMALISED, Outcome.HOLDS, sentence, site, numbers)
 
 
-def estimate(chances: Mapping[int, float], vocabulary: int) -> float:
+def chances(runs: Runs) -> dict[int, float]:
+    """The probability of every token that was put in at the last place, as it was scored there."""
+    own = runs.changed(LAST)
+    if own is None or not len(own):
+        return {}
+    nats = {experiment.TRUE: float(runs.base.values[own[0]])}
+    for name, scores in runs.scores.items():
+        if experiment.is_sum(name) and len(scores.values) == len(runs.base.values):
+            nats[experiment.token_of(name)] = float(scores.values[own[0]])
+    return {token: math.exp(-each) for token, each in nats.items()}
+
+
+def estimate(found: Mapping[int, float], vocabulary: int) -> float:
     """What all tokens may sum to, from the drawn ones: a hint where to measure more, never a verdict."""
-    drawn = [chance for token, chance in chances.items() if token != experiment.TRUE]
-    known = sum(chance for token, chance in chances.items() if token == experiment.TRUE)
+    drawn = [chance for token, chance in found.items() if token != experiment.TRUE]
+    known = sum(chance for token, chance in found.items() if token == experiment.TRUE)
     return known + (vocabulary - 1) * sum(drawn) / len(drawn) if drawn else known
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import shutil
 import tempfile
@@ -63,6 +62,7 @@ def probe(
     environment = published(evidence)
     settings = Settings(environment, seconds, jobs)
     records: dict[str, RunRecord] = {}
+    stage = claimed_stage(evidence)
 
     def take(name: str, text: texts.Text, variants: Mapping[str, texts.Tokens]) -> None:
         records.update(run(evidence, text, variants, settings, backend, interpreter, folder / name))
@@ -73,18 +73,19 @@ def probe(
         take("base", text, {experiment.BASE: first.pop(experiment.BASE)})
         if records[experiment.BASE].ending == "finished":
             take("first", text, first)
-        if (own := _own_score(records)) is not None:
+        if (own := _own_score(judge.runs_of(records, stage, text))) is not None:
             plain = is_cross_entropy(records[experiment.BASE], own)
             take("sums", text, experiment.last_tokens(text, FEW_TOKENS if plain else FIRST_TOKENS, 0))
-            if not plain and _suspicious(records, text.vocabulary):
+            if not plain and _suspicious(judge.runs_of(records, stage, text), text.vocabulary):
                 take("more", text, experiment.last_tokens(text, MORE_TOKENS, FIRST_TOKENS))
     except (Unreadable, texts.NoText) as problem:
         return _could_not(str(problem))
     if experiment.REPEAT not in records:
         return _could_not(records[experiment.BASE].ending, records[experiment.BASE])
-    measured = judge.judge(records, expectation(evidence), text)
+    runs = judge.runs_of(records, stage, text)
+    measured = judge.judge(runs, expectation(evidence), text)
     base = records[experiment.BASE]
-    scores = judge.runs_of(records).scores.get(experiment.BASE)
+    scores = runs.scores.get(experiment.BASE)
     changes = tuple(Change(**change) for change in base.changes)
     longest = max(record.seconds for record in records.values())
     return Probed(measured, len(records), longest, scores.metric.stage if scores else "", changes, base.substituted)
@@ -108,6 +109,12 @@ def vocabulary(environment: Mapping[str, str], source: str) -> int:
     return int(stated) if stated.isdecimal() else int(match[1]) if match else USUAL_VOCABULARY
 
 
+def claimed_stage(evidence: Evidence) -> str:
+    """The words before the claimed score in the log of the run that counts; empty if no log has it."""
+    log = evidence.scored_log
+    return next((metric.stage for metric in reversed(evidence.claimed_metrics(log))), "") if log else ""
+
+
 def expectation(evidence: Evidence) -> str:
     """What the evaluation learns by, from reading; empty if it does not seem to."""
     from pgaudit.card.card import facts_of
@@ -126,28 +133,16 @@ def discard(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _own_score(records: Mapping[str, RunRecord]) -> float | None:
+def _own_score(runs: judge.Runs) -> float | None:
     """The score of the last token, if it stands alone, so that sums of it mean something."""
-    if experiment.LAST not in records:
-        return None
-    runs = judge.runs_of(records)
-    if judge.obstacle(runs):
+    if experiment.LAST not in runs.records or judge.obstacle(runs):
         return None
     own = runs.changed(experiment.LAST)
     return float(runs.base.values[own[0]]) if own is not None and 0 < len(own) < VALIDATION // 2 else None
 
 
-def _suspicious(records: Mapping[str, RunRecord], vocabulary: int) -> bool:
-    runs = judge.runs_of(records)
-    own = runs.changed(experiment.LAST)
-    if own is None or not len(own):
-        return False
-    chances = {
-        experiment.token_of(name): math.exp(-float(scores.values[own[0]]))
-        for name, scores in runs.scores.items()
-        if experiment.is_sum(name)
-    }
-    chances[experiment.TRUE] = math.exp(-float(runs.base.values[own[0]]))
+def _suspicious(runs: judge.Runs, vocabulary: int) -> bool:
+    chances = judge.chances(runs)
     return sum(chances.values()) <= 1 < judge.SUSPICIOUS <= judge.estimate(chances, vocabulary)
 
 

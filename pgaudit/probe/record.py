@@ -21,6 +21,13 @@ class Site:
     line: int
     kind: str
     """``loss``, ``reduce``, ``add``, or ``fit`` for a sum that gradients flow from."""
+    into: str = ""
+    """What is added to."""
+
+    @property
+    def place(self) -> tuple[str, str | int]:
+        """Where sums come together: one total may be added to on several lines."""
+        return (self.path, self.into) if self.into else (f"{self.path} {self.kind}", self.line)
 
 
 @dataclass(frozen=True)
