@@ -23,7 +23,9 @@ from pgaudit.probe.text import Text
 
 Changed = NDArray[np.int64]
 LOCAL = 2 * SEQUENCE
-"""Scores before the replaced tokens that a network which looks ahead can move: those of one window, read twice at most."""
+"""Scores before the replaced tokens that a network which looks ahead can move: those of one window, read twice at most.
+
+With more, or with anything fitted between two scores, something was learned from tokens before they were scored."""
 FAR = 4 * SEQUENCE
 """Scores beyond those of the changed tokens themselves that no window of the network reaches: something was remembered."""
 COUNTS = "n-gram cache"
@@ -126,15 +128,15 @@ def _future(runs: Runs, expected: str) -> tuple[Measurement, Measurement]:
             f"where at most {allowed} belong to replaced tokens"
         )
         numbers |= {"changed": len(changed), "allowed": allowed, "from": experiment.FROM[name]}
-        everywhere = len(changed) - allowed > LOCAL
+        learned = fits_between(runs.records[BASE], base) > 0 or len(changed) - allowed > LOCAL
         broken = Measurement(
-            Condition.SCORED_FIRST if everywhere else Condition.CAUSAL, Outcome.VIOLATED, sentence, site, numbers
+            Condition.SCORED_FIRST if learned else Condition.CAUSAL, Outcome.VIOLATED, sentence, site, numbers
         )
-        other = Condition.CAUSAL if everywhere else Condition.SCORED_FIRST
+        other = Condition.CAUSAL if learned else Condition.SCORED_FIRST
         hidden = Measurement(
             other, Outcome.NOT_EXERCISED, "what was measured cannot tell it from the other condition", site
         )
-        return (hidden, broken) if everywhere else (broken, hidden)
+        return (hidden, broken) if learned else (broken, hidden)
     if not reach or runs.moves(LAST) == 0:
         why = "no score depends on the tokens before it here: the shrunken network is blind"
         return (

@@ -20,9 +20,10 @@ from pgaudit.probe.shrink import VALIDATION, Change
 from pgaudit.reproduce.interpreter import Interpreter
 from pgaudit.sandbox import Backend
 
-FEW_TOKENS, FIRST_TOKENS, MORE_TOKENS = 2, 6, 26
-"""Other last tokens that are tried: where a softmax gives the score, where something else does, and where those may sum to
-more than one."""
+FEW_TOKENS, FIRST_TOKENS = 2, 6
+"""Other last tokens that are tried: where a softmax gives the score, and where something else does."""
+MORE_TOKENS, MOST_TOKENS = 6, 42
+"""Those that follow where the sum of all may be more than one, until it is proved, and how many in all."""
 USUAL_VOCABULARY = 1024
 LEARNING = ("n-gram cache", "test-time training", "SLOT")
 """What the card calls an evaluation that learns."""
@@ -76,8 +77,12 @@ def probe(
         if (own := _own_score(judge.runs_of(records, stage, text))) is not None:
             plain = is_cross_entropy(records[experiment.BASE], own)
             take("sums", text, experiment.last_tokens(text, FEW_TOKENS if plain else FIRST_TOKENS, 0))
-            if not plain and _suspicious(judge.runs_of(records, stage, text), text.vocabulary):
-                take("more", text, experiment.last_tokens(text, MORE_TOKENS, FIRST_TOKENS))
+            tried = FIRST_TOKENS
+            while (
+                not plain and tried < MOST_TOKENS and _suspicious(judge.runs_of(records, stage, text), text.vocabulary)
+            ):
+                take(f"sums{tried}", text, experiment.last_tokens(text, MORE_TOKENS, tried))
+                tried += MORE_TOKENS
     except (Unreadable, texts.NoText) as problem:
         return _could_not(str(problem))
     if experiment.REPEAT not in records:

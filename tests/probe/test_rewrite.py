@@ -46,7 +46,9 @@ def _names(source: str) -> tuple[dict[str, Any], Recorder]:
 
 @given(st.lists(expressions(), min_size=1, max_size=4), st.lists(st.sampled_from(FORMATS), max_size=2))
 def test_results_are_the_same_to_the_last_digit(sums: list[str], texts: list[str]) -> None:
-    source = "\n".join([f"total+={each}" for each in sums] + [f"text={each}" for each in texts] + ["def f():return(row).sum()"])
+    source = "\n".join(
+        [f"total+={each}" for each in sums] + [f"text={each}" for each in texts] + ["def f():return(row).sum()"]
+    )
     before, _ = _names(source)
     after, _ = _names(rewrite(source))
     unseen, _ = _names(rewrite(source, sums=False))
@@ -59,8 +61,8 @@ def test_a_reduction_and_what_is_added_are_seen() -> None:
     names, recorder = _names(rewrite("n = 0\nn += 1\ntotal += row.sum()"))
     assert names["total"] == 4.75
     assert [(site, recorder.values[index].tolist()) for index, site in enumerate(recorder.sites)] == [
-        (("a.py", 3, "reduce"), [0.25, 1.5, 3.0]),
-        (("a.py", 3, "add"), [4.75]),
+        (("a.py", 3, "reduce", ""), [0.25, 1.5, 3.0]),
+        (("a.py", 3, "add", "total"), [0.25, 1.5, 3.0]),
     ]
 
 

@@ -58,7 +58,9 @@ def test_a_switch_is_no_size() -> None:
     assert Shrinker().size("eval_stride", True) is True
 
 
-@given(st.sampled_from(["MODEL_DIM", "EVAL_SEQ_LEN", "NGRAM_BUCKETS", "ITERATIONS", "TTT_EPOCHS"]), st.integers(0, 2**26))
+@given(
+    st.sampled_from(["MODEL_DIM", "EVAL_SEQ_LEN", "NGRAM_BUCKETS", "ITERATIONS", "TTT_EPOCHS"]), st.integers(0, 2**26)
+)
 def test_a_size_that_was_made_is_left_alone(name: str, old: int) -> None:
     shrinker = Shrinker()
     new = shrinker.size(name, old)
