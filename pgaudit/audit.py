@@ -12,6 +12,7 @@ import pgaudit
 from pgaudit.evidence.corpus import Corpus
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.finding import Finding, Gap, Location
+from pgaudit.fingerprint import numbered
 from pgaudit.level import level_of
 from pgaudit.policy import Policy
 from pgaudit.report import FolderReport, Outcome, Report, SetAside, strength
@@ -62,7 +63,8 @@ def audit_folder(evidence: Evidence, rulebook: Rulebook, waivers: Waivers) -> Fo
     results += collect_results("evidence", lambda: evidence.gaps)[1]
     level, crashes = level_or_gap(evidence)
     gaps = dict.fromkeys([*(result for result in results if isinstance(result, Gap)), *crashes])
-    findings, waived = set_aside([result for result in results if isinstance(result, Finding)], submission, waivers)
+    found = numbered(result for result in results if isinstance(result, Finding))
+    findings, waived = set_aside(found, submission, waivers)
     return FolderReport(
         pr=submission.origin.pr,
         folder=submission.folder,

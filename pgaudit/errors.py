@@ -48,6 +48,12 @@ class WaiverError(PgauditError):
     exit_code = ExitCode.USAGE
 
 
+class BaselineError(PgauditError):
+    """The baseline cannot be read, or is no report of this version."""
+
+    exit_code = ExitCode.USAGE
+
+
 class CorpusError(PgauditError):
     """A corpus of ruled submissions, or the rulings that it is made of, cannot be read."""
 

@@ -93,10 +93,10 @@ class Report:
 
 
 def reaches(finding: Finding, fail_on: FailOn) -> bool:
-    """Whether the finding is at or above ``fail_on``. What asks for a person counts as a warning, whatever its severity:
+    """Whether the finding is at or above ``fail_on`` and not known from the baseline. What asks for a person counts as a warning, whatever its severity:
     an error of low confidence, and a note on code that only the submitter's word switches off.
     """
-    if fail_on is FailOn.NEVER:
+    if fail_on is FailOn.NEVER or finding.known:
         return False
     weakest = [FailOn.ERROR, FailOn.WARNING, FailOn.NOTE].index(fail_on)
     if finding.decides:

@@ -32,6 +32,12 @@ def markdown(text: str) -> str:
     return MARKUP.sub(lambda match: f"&#{ord(match[0])};", parted)
 
 
+def message(text: str) -> str:
+    """Plain text for what shows it as such and yet makes links and mentions of it, as code scanning does."""
+    parted = REFERENCE.sub(lambda match: match[0] + ZERO_WIDTH_SPACE, plain(text))
+    return parted.replace("](", f"]{ZERO_WIDTH_SPACE}(")
+
+
 def code(text: str) -> str:
     """A Markdown code span of the text; its fence is longer than any run of backticks inside."""
     text = plain(text)

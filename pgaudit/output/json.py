@@ -12,7 +12,7 @@ from pgaudit.report import FolderReport, Report, SetAside
 from pgaudit.rule import Rule
 from pgaudit.waivers import Waiver
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "2.0"
 """Minor: a key was added. Major: a key was removed, or means something else."""
 
 
@@ -82,6 +82,7 @@ def finding(item: Finding) -> dict[str, Any]:
         "facts": value(item.facts),
         "dormant": item.dormant,
         "fingerprint": item.fingerprint,
+        "known": item.known,
     }
 
 
