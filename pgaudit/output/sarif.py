@@ -14,7 +14,7 @@ from pgaudit import HOMEPAGE
 from pgaudit.finding import Finding, Gap, Location
 from pgaudit.fingerprint import fingerprint_in
 from pgaudit.output.escape import message as escaped
-from pgaudit.output.json import value
+from pgaudit.output.escape import plain
 from pgaudit.output.place import in_repository, inside
 from pgaudit.output.wording import citation, rule_address, sentence
 from pgaudit.report import FolderReport, Report, strength
@@ -58,7 +58,9 @@ def _run(report: Report) -> dict[str, Any]:
         "columnKind": "unicodeCodePoints",
         "invocations": [{"executionSuccessful": not notifications, "toolExecutionNotifications": notifications}],
         "results": results,
-        "properties": {"verdicts": [{"folder": f.folder, "verdict": f.verdict.value} for f in report.submissions]},
+        "properties": {
+            "verdicts": [{"folder": plain(f.folder), "verdict": f.verdict.value} for f in report.submissions]
+        },
     }
 
 
@@ -112,8 +114,7 @@ def _result(folder: FolderReport, finding: Finding, rule: Rule | None) -> dict[s
         "properties": {
             "confidence": finding.confidence.value,
             "leads_to": finding.leads_to,
-            "folder": folder.folder,
-            "facts": value(finding.facts),
+            "folder": plain(folder.folder),
         },
     }
     if finding.steps:
@@ -129,10 +130,10 @@ def _location(folder: str, place: Location, text: str = "") -> dict[str, Any]:
     """A place in the file as shipped; GitHub needs a line, so a whole file is its first one."""
     region: dict[str, Any] = {"startLine": place.shipped_line or 1}
     if place.text and not place.layer and place.line:
-        region["snippet"] = {"text": place.text}
+        region["snippet"] = {"text": plain(place.text)}
     location: dict[str, Any] = {
         "physicalLocation": {
-            "artifactLocation": {"uri": quote(in_repository(folder, place)), "uriBaseId": ROOT_ID},
+            "artifactLocation": {"uri": quote(plain(in_repository(folder, place))), "uriBaseId": ROOT_ID},
             "region": region,
         }
     }
