@@ -9,5 +9,5 @@ One direction, no step reaches back::
 
 __version__ = "0.1.0"
 
-HOMEPAGE = "https://github.com/OWNER/pgaudit"
+HOMEPAGE = "https://github.com/pgaudit/pgaudit"
 """Where the project is published: reports link to its rules."""

@@ -149,5 +149,5 @@ def test_no_expression_is_part_of_a_script_and_every_action_is_pinned(path: Path
 
 def test_the_job_that_may_write_checks_out_nothing_but_pgaudit() -> None:
     checkouts = [step for step in steps(POST) if "actions/checkout" in step.get("uses", "")]
-    assert [step["with"]["repository"] for step in checkouts] == ["OWNER/pgaudit"]
+    assert [step["with"]["repository"] for step in checkouts] == ["pgaudit/pgaudit"]
     assert yaml.safe_load(POST.read_text("utf-8"))["permissions"] == {}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pgaudit.cli import card, corpus, fix, reproduce, rules, scan, sweep
+from pgaudit.cli import card, changed, corpus, fix, reproduce, rules, scan, sweep
 
 
 def version(asked: bool) -> None:
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 app.command()(scan.scan)
 app.command()(card.card)
+app.command()(changed.changed)
 app.command()(fix.fix)
 app.command()(reproduce.reproduce)
 app.command()(sweep.sweep)

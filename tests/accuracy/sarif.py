@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from tests.accuracy.lines import KEPT_BACK
 
 SHIFT = 50
 """Lines put before each script."""
+MOST_MENDED = 3
+"""Findings of a folder that are mended, one at a time."""
 LIMITS = {"results": 5_000, "steps": 1_000, "tags": 20, "description": 1_024, "message": 1_024, "gzip": 10_000_000}
 """What GitHub takes or shows, by what is counted; bytes for ``gzip``."""
 
@@ -129,7 +132,7 @@ def moved(submission: Submission, folder: FolderReport, auditor: Auditor, counts
     """Fingerprints that findings in scripts lose when every script moves ``SHIFT`` lines down."""
     scripts = {finding.location.path for finding in folder.findings if finding.location.path.endswith(".py")}
     for path in sorted(scripts & submission.files.keys()):
-        after = _edited(submission, path, lambda text: "#\n" * SHIFT + text, auditor)
+        after = _edited(submission, path, _moved_down, auditor)
         if after is None:
             counts["scripts that could not be moved"] += 1
             continue
@@ -144,23 +147,14 @@ def moved(submission: Submission, folder: FolderReport, auditor: Auditor, counts
 
 def mended(submission: Submission, folder: FolderReport, auditor: Auditor, counts: Counter[str]) -> Iterator[str]:
     """Findings that get another fingerprint when the line of another finding is taken out."""
-    lines = {
-        (f.location.path, f.location.line, f.fingerprint)
-        for f in folder.findings
-        if f.location.line and not f.location.layer
-    }
-    for path, line, mark in sorted(lines)[:3]:
-        assert line
-        after = (
-            _edited(submission, path, lambda text, line=line: _without(text, line), auditor)
-            if path in submission.files
-            else None
-        )
+    places = {(f.location.path, f.location.line or 0, f.fingerprint) for f in folder.findings if not f.location.layer}
+    for path, line, mark in sorted(place for place in places if place[1])[:MOST_MENDED]:
+        after = _edited(submission, path, partial(_without, line=line), auditor)
         if after is None or mark in {finding.fingerprint for finding in after.findings}:
             counts["lines whose removal mended nothing"] += 1
             continue
         counts["findings mended"] += 1
-        before = {_says(finding): finding for finding in folder.findings if finding.fingerprint != mark}
+        before = {_says(finding) for finding in folder.findings if finding.fingerprint != mark}
         prints = {finding.fingerprint for finding in folder.findings}
         for finding in after.findings:
             if finding.fingerprint in prints:
@@ -175,6 +169,10 @@ def _says(finding: Finding) -> tuple[str, str, str]:
     return finding.rule, finding.location.path, finding.location.text or finding.message
 
 
+def _moved_down(text: str) -> str:
+    return "#\n" * SHIFT + text
+
+
 def _without(text: str, line: int) -> str:
     """The text with one line taken out; in Python a statement that does nothing stands in for it."""
     lines = text.split("\n")
@@ -183,10 +181,10 @@ def _without(text: str, line: int) -> str:
 
 
 def _edited(submission: Submission, path: str, edit: Callable[[str], str], auditor: Auditor) -> FolderReport | None:
-    """The report on the folder with one of its files edited; ``None`` where that is no text."""
+    """The report on the folder with one of its files edited; ``None`` where there is no such text."""
     try:
         text = submission.files[path].data.decode()
-    except (UnicodeDecodeError, UnreadableFile):
+    except (KeyError, UnicodeDecodeError, UnreadableFile):
         return None
     return auditor(with_text(submission, path, edit(text)))
 
