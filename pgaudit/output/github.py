@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from pgaudit.finding import Finding, Severity
 from pgaudit.output import escape
-from pgaudit.output.place import in_repository, inside
+from pgaudit.output.place import in_repository, located
 from pgaudit.output.wording import sentence, summary
 from pgaudit.report import Report, strength
 
@@ -48,7 +48,7 @@ def _annotations(report: Report, found: list[tuple[str, Finding]]) -> Iterator[s
 def _command(name: str, folder: str, finding: Finding, report: Report) -> str:
     place = finding.location
     properties = {"file": in_repository(folder, place), "line": place.shipped_line, "title": finding.rule}
-    text = ". ".join(filter(None, (sentence(finding, report.rules.get(finding.rule)), inside(place))))
+    text = located(sentence(finding, report.rules.get(finding.rule)), place)
     shown = ",".join(f"{key}={_property(str(value))}" for key, value in properties.items() if value is not None)
     return f"::{name} {shown}::{_value(text)}"
 

@@ -11,11 +11,9 @@ def in_repository(folder: str, place: Location) -> str:
     return "/".join(part for part in (folder, place.path) if part != ROOT) or ROOT
 
 
-def inside(place: Location) -> str:
-    """Where in a packed file the place is, with its text (``line 12 of train_gpt.py (base85 → lzma): …``); empty for
-    a place that the shipped file shows itself.
-    """
+def located(text: str, place: Location) -> str:
+    """The text, and for a place that the shipped file does not show itself, where it is and what stands there."""
     if not place.layer:
-        return ""
-    text = f": {place.text}" if place.text else ""
-    return f"line {place.line} of {place.path} ({place.layer}){text}" if place.line else f"{place}{text}"
+        return text
+    where = f"line {place.line} of {place.path} ({place.layer})" if place.line else str(place)
+    return f"{text}. At {where}: {place.text}" if place.text else f"{text}. At {where}"

@@ -15,7 +15,7 @@ from pgaudit.finding import Finding, Gap, Location
 from pgaudit.fingerprint import fingerprint_in
 from pgaudit.output.escape import message as escaped
 from pgaudit.output.escape import plain
-from pgaudit.output.place import in_repository, inside
+from pgaudit.output.place import in_repository, located
 from pgaudit.output.wording import citation, rule_address, sentence
 from pgaudit.report import FolderReport, Report, strength
 from pgaudit.rule import Rule
@@ -143,8 +143,7 @@ def _location(folder: str, place: Location, text: str = "") -> dict[str, Any]:
 
 
 def _message(text: str, place: Location) -> str:
-    packed = inside(place)
-    return _cut(escaped(f"{text}. At {packed}" if packed else text))
+    return _cut(escaped(located(text, place)))
 
 
 def _notifications(report: Report, left_out: int) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The report as an overview for $GITHUB_STEP_SUMMARY: one table of verdicts, one of findings. Never above its limit."""
+"""The report as an overview for $GITHUB_STEP_SUMMARY: a table of verdicts, and one of findings per folder. Never above its limit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from pgaudit.output import escape
 from pgaudit.output.wording import summary
-from pgaudit.report import Report
+from pgaudit.report import FolderReport, Report
 
 MOST_BYTES = 1_000_000
 """GitHub refuses a summary above 1 MiB (1,048,576 bytes)."""
@@ -30,18 +30,25 @@ def _rows(report: Report) -> Iterator[str]:
     for folder in report.submissions:
         cells = (folder.verdict.value, escape.markdown(folder.folder), folder.level.value)
         yield f"| {' | '.join(cells)} | {len(folder.findings)} | {len(folder.gaps)} |"
-    findings = [(folder.folder, finding) for folder in report.submissions for finding in folder.findings]
-    if findings:
-        yield "\n| | rule | where | what |\n|---|---|---|---|"
-    for folder_name, finding in findings:
+    for folder in report.submissions:
+        yield from _findings(folder)
+        yield from _gaps(folder)
+
+
+def _findings(folder: FolderReport) -> Iterator[str]:
+    if folder.findings:
+        yield f"\n**{escape.markdown(folder.folder)}**\n\n| | rule | where | what |\n|---|---|---|---|"
+    for finding in folder.findings:
         severity = f"{finding.severity.value}{' (known)' if finding.known else ''}"
-        place = f"{folder_name}: {finding.location}" if len(report.submissions) > 1 else str(finding.location)
-        yield f"| {severity} | {finding.rule} | {escape.markdown(place)} | {escape.markdown(finding.message)} |"
-    gaps = [(folder.folder, gap) for folder in report.submissions for gap in folder.gaps]
-    if gaps:
-        yield "\n**Not checked**\n"
-    for folder_name, gap in gaps:
-        yield f"- {escape.markdown(f'{folder_name}: {gap.check}: {gap.reason}')}"
+        place = escape.markdown(str(finding.location))
+        yield f"| {severity} | {finding.rule} | {place} | {escape.markdown(finding.message)} |"
+
+
+def _gaps(folder: FolderReport) -> Iterator[str]:
+    if folder.gaps:
+        yield f"\nNot checked in {escape.markdown(folder.folder)}:\n"
+    for gap in folder.gaps:
+        yield f"- {escape.markdown(f'{gap.check}: {gap.reason}')}"
 
 
 def _fitting(rows: Iterable[str], room: int) -> Iterator[str]:
