@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +27,11 @@ from pgaudit.output import Format
 
 if TYPE_CHECKING:
     from pgaudit.evidence.evidence import Evidence
+    from pgaudit.policy import Edition
+    from pgaudit.reproduce.calibration import Calibration
+    from pgaudit.reproduce.data import Data
+    from pgaudit.reproduce.hardware import Hardware
+    from pgaudit.reproduce.inputs import Swap
     from pgaudit.reproduce.outcome import Reproduction
     from pgaudit.reproduce.plan import Plan
     from pgaudit.sandbox import Backend
@@ -74,6 +81,26 @@ def reproduce(
     total: Annotated[Seconds, typer.Option("--total-limit", min=0.1, help="Seconds of one seed.")] = None,
     grace: Annotated[Seconds, typer.Option(min=0.0, help="Seconds beyond a limit, and from TERM to KILL.")] = None,
     processes: Annotated[int | None, typer.Option("--max-processes", min=8, help="Processes and threads.")] = None,
+    swap_val: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run the first seed once more on this held-out shard as its validation text.", metavar="SHARD"
+        ),
+    ] = None,
+    shuffle_docs: Annotated[
+        bool,
+        typer.Option("--shuffle-docs", help="Run the first seed once more with the validation documents reordered."),
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Run the first seed once more as it is: same artifact, same score?")
+    ] = False,
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="First time the reference trainer on this node, for a fixed number of steps."),
+    ] = False,
+    scale: Annotated[
+        bool, typer.Option("--scale-times", help="Show times divided by the calibration's factor too; never a pass.")
+    ] = False,
     margin: Annotated[float, typer.Option(help="Of the equivalence test, nats per token.")] = 0.005,
     image: Annotated[str | None, typer.Option(help="Run in a container of this image (docker or podman).")] = None,
     bare: Annotated[
@@ -84,6 +111,10 @@ def reproduce(
     ] = False,
     style: Annotated[Format, typer.Option("--format", help="How to write the report.")] = Format.TERMINAL,
     output: OutputFile = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write a page with the curves and pictures here as well.", metavar="FILE"),
+    ] = None,
     edition: EditionDate = None,
 ) -> None:
     """Re-run a submission in a sandbox, measure it from outside, and say which claims hold.
@@ -99,6 +130,8 @@ def reproduce(
 
     if not 0 < margin < 10:
         raise TargetError(f"--margin {margin:g} is no margin in nats per token", hint="the policy's is 0.005")
+    if html is not None:
+        _refuse_page(html, plan=plan)  # before hours of GPU time
     numbers = _seeds(seeds)
     bundled = "" if target or repo else preset
     if tiny and not bundled:
@@ -113,7 +146,8 @@ def reproduce(
         if len(collected.submissions) > 1:
             names = ", ".join(each.folder for each in collected.submissions)
             raise TargetError(
-                f"{collected.origin.source} holds more than one submission: {names}", hint="name one folder"
+                f"{collected.origin.source} holds more than one submission: {names}",
+                hint="name one of these folders as the target",
             )
     chosen = policy.load().edition_at(edition.date() if edition else collected.origin.date)
     evidence = Evidence(collected.submissions[0], chosen)
@@ -137,19 +171,28 @@ def reproduce(
     made = planning.make(
         evidence, asked, machine, check(data, tokenizer) if data else None, wishes, tuple(filter(None, remarks))
     )
+    made = replace(made, swaps=_swaps(made.data, swap_val, shuffle=shuffle_docs, again=again))
     if plan:
         with writing(output) as stream:
             stream.write(render_plan(made, _planned_sandbox(bare=bare, image=image), style))
         raise typer.Exit(ExitCode.CLEAN)
     if not ignore_requirements:
         planning.refuse_missing(made)
-    run = _run(
-        made, evidence, _sandbox(bare=bare, image=image), runs, margin, bundled, resume=resume, stop_early=stop_early
-    )
+    backend = _sandbox(bare=bare, image=image)
+    pace = _calibrate(runs, backend, machine, chosen, tiny=tiny) if calibrate or scale else None
+    factor = pace.factor if pace and scale else None
+    run = _run(made, evidence, backend, runs, margin, factor, resume=resume, stop_early=stop_early)
+    run = replace(run, bundled=bundled, calibration=pace)
     from pgaudit.reproduce.report import report_of
 
+    report = report_of(run, collected, chosen, scan=tiny or not bundled)
     with writing(output) as stream:
-        stream.write(render(run, report_of(run, collected, chosen, scan=tiny or not bundled), style))
+        stream.write(render(run, report, style))
+    if html is not None:
+        from pgaudit.output.page.reproduction import page
+
+        with writing(html) as stream:
+            stream.write(page(run, report, chosen, shlex.join(["pgaudit", *sys.argv[1:]])))
     raise typer.Exit({"holds": ExitCode.CLEAN, "fails": ExitCode.FINDINGS}.get(run.result.value, ExitCode.INCOMPLETE))
 
 
@@ -159,7 +202,7 @@ def _run(
     backend: Backend,
     runs: Path,
     margin: float,
-    bundled: str,
+    factor: float | None,
     *,
     resume: bool,
     stop_early: bool,
@@ -168,10 +211,13 @@ def _run(
     import json
 
     from pgaudit.cli.progress import progress
+    from pgaudit.reproduce import swaps
+    from pgaudit.reproduce.curves import overlay
     from pgaudit.reproduce.ledger import Ledger
     from pgaudit.reproduce.outcome import Reproduction, hopeless, judge
-    from pgaudit.reproduce.runner import run_seeds
+    from pgaudit.reproduce.runner import run_seeds, run_swaps
 
+    observer = progress(plan)
     ledger = Ledger.open(runs)
     try:
         if resume:
@@ -184,14 +230,48 @@ def _run(
             backend,
             ledger,
             runs,
-            progress(plan),
+            observer,
             lambda done: hopeless(evidence, plan, done, margin) if stop_early else "",
         )
+        decided = stopped or not results[0].finished or (stop_early and hopeless(evidence, plan, results, margin))
+        others = () if decided else tuple(run_swaps(plan, evidence, backend, ledger, runs, observer))
     finally:
         ledger.close()
-    checks, score, remarks = judge(evidence, plan, results, margin)
-    remarks = (*plan.remarks, *remarks)
-    return Reproduction(plan, backend.name, backend.encloses, tuple(results), checks, score, remarks, stopped, bundled)
+    checks, score, remarks = judge(evidence, plan, results, margin, factor)
+    more, odd = swaps.judge(plan, results, others, margin)
+    return Reproduction(
+        plan,
+        backend.name,
+        backend.encloses,
+        tuple(results),
+        (*checks, *more),
+        score,
+        (*plan.remarks, *remarks, *odd),
+        stopped,
+        overlays=tuple(overlay(evidence, result.seed, result.curve) for result in results),
+        swaps=others,
+    )
+
+
+def _swaps(data: Data | None, shard: Path | None, *, shuffle: bool, again: bool) -> tuple[Swap, ...]:
+    """The other inputs that were asked for, looked at before any time is spent."""
+    from pgaudit.reproduce.inputs import Input, Swap, held_out, shuffled
+
+    if data is None and (shard or shuffle):
+        name = "--swap-val" if shard else "--shuffle-docs"
+        raise TargetError(f"{name} needs the validation shards", hint="name their folder with --data")
+    made = [held_out(data, shard)] if data and shard else []
+    made += [shuffled(data)] if data and shuffle else []
+    return (*made, Swap(Input.AGAIN)) if again else tuple(made)
+
+
+def _calibrate(runs: Path, backend: Backend, machine: Hardware, edition: Edition, *, tiny: bool) -> Calibration:
+    from pgaudit.reproduce.calibration import calibrate
+
+    if not tiny and not machine.gpus:
+        raise TargetError("there is no GPU to calibrate", hint="--tiny --calibrate shows the flow on a CPU")
+    typer.echo("calibration: the reference trainer, for a fixed number of steps", err=True)
+    return calibrate(runs, backend, machine, edition, tiny=tiny)
 
 
 def _sandbox(*, bare: bool, image: str | None) -> Backend:
@@ -227,6 +307,13 @@ def _reference(
     reference.write(preset, folder, seeds, tiny=tiny)
     found = submissions(str(folder))
     return (found, *reference.tiny_data(folder, preset)) if tiny else (found, None, None)
+
+
+def _refuse_page(path: Path, *, plan: bool) -> None:
+    if plan:
+        raise TargetError("--html writes what was measured, and --plan runs nothing", hint="drop one of them")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise TargetError(f"--html {path}: no file can be written there", hint="name a file in a folder that exists")
 
 
 def _seeds(text: str) -> tuple[int, ...]:

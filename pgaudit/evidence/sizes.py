@@ -49,13 +49,16 @@ class Sizes:
 def measure(submission: Submission, main: str | None, main_text: str, logs: tuple[Log, ...]) -> Sizes:
     """Add up what a submission ships and what its logs state; ``main_text`` is the main script, unpacked."""
     files = {path: file.size for path, file in submission.files.items() if file.size is not None}
-    helpers = {
-        path: size for path, size in files.items() if path != main and _CODE.search(path) and _named(path, main_text)
-    }
+    helpers = {path: size for path, size in files.items() if path != main and is_code(path) and _named(path, main_text)}
     artifacts = {path: size for path, size in files.items() if _ARTIFACT.search(path)}
     runs = tuple(run for log in logs if (run := run_size(log)))
     forms = [size for path, size in files.items() if main and (path == main or path.startswith(f"{main}."))]
     return Sizes(min(forms, default=None), helpers, artifacts, runs)
+
+
+def is_code(path: str) -> bool:
+    """Whether a file counts as code, by its name."""
+    return _CODE.search(path) is not None
 
 
 def run_size(log: Log) -> RunSize | None:

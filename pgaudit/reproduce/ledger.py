@@ -13,14 +13,18 @@ from typing import Any
 from pgaudit.errors import ExitCode, PgauditError, TargetError
 
 NAME = "ledger.sqlite"
-VERSION = 1
+VERSION = 3
 TABLES = """
 CREATE TABLE IF NOT EXISTS run (id INTEGER PRIMARY KEY, plan TEXT NOT NULL, description TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS seed (
-    run INTEGER NOT NULL REFERENCES run(id), seed INTEGER NOT NULL, result TEXT, PRIMARY KEY (run, seed)
+    run INTEGER NOT NULL REFERENCES run(id), seed INTEGER NOT NULL, input TEXT NOT NULL, text TEXT NOT NULL, result TEXT,
+    PRIMARY KEY (run, seed, input, text)
 );
 """
-"""``plan`` is the digest of what was to be run; a seed without a result was begun and not finished."""
+"""``plan`` is the digest of what was to be run, ``text`` that of a held-out text. A seed without a result was begun and not
+finished."""
+OFFICIAL = ("official", "")
+"""Input and text of a seed that is run as the plan says."""
 
 
 class LedgerError(PgauditError):
@@ -77,22 +81,28 @@ class Ledger:
             )
         self.run = row[0]
 
-    def start(self, seed: int) -> None:
+    def start(self, seed: int, given: tuple[str, str] = OFFICIAL) -> None:
         """A seed begins; one that was begun before and not finished begins again."""
         with _explained(self.path):
-            self.connection.execute("INSERT OR IGNORE INTO seed (run, seed) VALUES (?, ?)", (self.run, seed))
+            self.connection.execute(
+                "INSERT OR IGNORE INTO seed (run, seed, input, text) VALUES (?, ?, ?, ?)", (self.run, seed, *given)
+            )
 
-    def finish(self, seed: int, result: dict[str, Any]) -> None:
+    def finish(self, seed: int, result: dict[str, Any], given: tuple[str, str] = OFFICIAL) -> None:
         """What a seed came to."""
-        text = json.dumps(result, sort_keys=True, allow_nan=False)
+        document = json.dumps(result, sort_keys=True, allow_nan=False)
         with _explained(self.path):
-            self.connection.execute("UPDATE seed SET result = ? WHERE run = ? AND seed = ?", (text, self.run, seed))
+            self.connection.execute(
+                "UPDATE seed SET result = ? WHERE run = ? AND seed = ? AND input = ? AND text = ?",
+                (document, self.run, seed, *given),
+            )
 
-    def finished(self, seed: int) -> dict[str, Any] | None:
+    def finished(self, seed: int, given: tuple[str, str] = OFFICIAL) -> dict[str, Any] | None:
         """What a finished seed came to."""
         with _explained(self.path):
             row = self.connection.execute(
-                "SELECT result FROM seed WHERE run = ? AND seed = ?", (self.run, seed)
+                "SELECT result FROM seed WHERE run = ? AND seed = ? AND input = ? AND text = ?",
+                (self.run, seed, *given),
             ).fetchone()
         if row is None or row[0] is None:
             return None

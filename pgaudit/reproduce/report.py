@@ -9,7 +9,8 @@ from pgaudit.audit import audit
 from pgaudit.finding import Confidence, Finding, Gap, Location, Severity
 from pgaudit.policy import Edition, Policy
 from pgaudit.report import FolderReport, Report
-from pgaudit.reproduce.outcome import OPEN, Check, Reproduction, Status
+from pgaudit.reproduce.check import OPEN, Check, Status
+from pgaudit.reproduce.outcome import Reproduction
 from pgaudit.submission import Collected
 from pgaudit.verdict import Level, Verdict, decide
 

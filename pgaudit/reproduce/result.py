@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from pgaudit.evidence.denominator import every_evaluation
 from pgaudit.evidence.logs import Log, Stop
 from pgaudit.evidence.sizes import run_size
+from pgaudit.reproduce.curves import Curve, curve_of
+from pgaudit.reproduce.inputs import Input
+from pgaudit.reproduce.sampling import GpuUse
 from pgaudit.reproduce.supervise import Ending, Observed
 from pgaudit.reproduce.weigh import Weighed
 
@@ -46,11 +50,29 @@ class SeedResult:
     other_compressed_bytes: int
     """Of other compressed files that the run wrote."""
     altered: tuple[str, ...]
+    files_read: tuple[str, ...] | None
+    """Shipped files beside the code that it read; ``None`` where the file system does not tell."""
     peak_bytes: int
     peak_processes: int
+    gpu: GpuUse | None
+    """Memory and clocks; ``None`` without a GPU."""
     left_running: int
     output: str
     """Where its output is kept."""
+    curve: Curve = field(default_factory=Curve)
+    """Its losses by step."""
+    input: str = Input.OFFICIAL
+    """What it was given."""
+    model_sha256: str = ""
+    rounding: float = 0.0
+    """Relative error that rounding of the printed val_loss and val_bpb allows in their ratio."""
+    tokens_per_byte: float | None = None
+    """The most that any of its whole evaluations, those during training too, implies by its loss and bpb."""
+
+    @property
+    def label(self) -> str:
+        """The seed, and its input where that is not the official one."""
+        return str(self.seed) if self.input == Input.OFFICIAL else f"{self.seed}, {self.input}"
 
     @property
     def finished(self) -> bool:
@@ -74,11 +96,16 @@ class SeedResult:
     @classmethod
     def read(cls, document: dict[str, Any]) -> SeedResult:
         """Back from JSON values."""
-        known = {name.name: document[name.name] for name in fields(cls)}
-        return cls(**known | {name: tuple(known[name]) for name in ("code_files", "altered")})
+        known: dict[str, Any] = {each.name: document[each.name] for each in fields(cls)}
+        known["gpu"] = GpuUse(**known["gpu"]) if known["gpu"] else None
+        known["curve"] = Curve.read(known["curve"])
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in known.items()
+        }
+        return cls(**values)
 
 
-def result_of(seed: int, seen: Observed, weighed: Weighed, output: str) -> SeedResult:
+def result_of(seed: int, seen: Observed, weighed: Weighed, gpu: GpuUse | None, output: str) -> SeedResult:
     """Put together what was seen, weighed and printed."""
     log: Log = seen.stages.reader.log()
     final, size, spent = log.final, run_size(log), log.train_time
@@ -87,6 +114,7 @@ def result_of(seed: int, seen: Observed, weighed: Weighed, output: str) -> SeedR
     if seen.ending is Ending.FINISHED and not (final and final.val_bpb):
         explanation = "the command ended without printing a val_bpb"
     stages = seen.stages
+    printed = [figure for figure in (final.val_loss, final.val_bpb) if figure and figure.value] if final else []
     return SeedResult(
         seed,
         str(seen.ending),
@@ -112,8 +140,15 @@ def result_of(seed: int, seen: Observed, weighed: Weighed, output: str) -> SeedR
         weighed.model_file,
         weighed.others,
         weighed.altered,
+        weighed.files_read,
         seen.peak_bytes,
         seen.peak_processes,
+        gpu,
         seen.left,
         output,
+        curve_of(log, stages.arrivals),
+        Input.OFFICIAL,
+        weighed.model_sha256,
+        sum(abs(figure.error / figure.value) for figure in printed),
+        max((each.tokens_per_byte * (1 + each.slack) for each in every_evaluation(log)), default=None),
     )

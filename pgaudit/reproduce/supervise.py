@@ -97,8 +97,10 @@ def supervise(
     bounds: Bounds,
     written: Callable[[], int] = lambda: 0,
     watch: Watch | None = None,
+    sample: Callable[[], None] = lambda: None,
 ) -> Observed:
-    """Run ``command`` with its output in the file ``output``. ``written`` measures what it has written to disk, in bytes.
+    """Run ``command`` with its output in the file ``output``. ``written`` measures what it has written to disk, in bytes;
+    ``watch`` gets every line; ``sample`` is called about every second.
 
     Raises ``OSError`` where it cannot be started or the output cannot be kept.
     """
@@ -115,7 +117,7 @@ def supervise(
             start_new_session=True,
             bufsize=0,
         )
-        run = _Run(child, log, bounds, began, written, watch)
+        run = _Run(child, log, bounds, began, written, watch, sample)
         try:
             ending = run.follow()
             if ending is not None and ending not in (Ending.PROCESSES, Ending.MEMORY):
@@ -140,9 +142,10 @@ class _Run:
         began: float,
         written: Callable[[], int],
         watch: Watch | None,
+        sample: Callable[[], None],
     ) -> None:
         self.child, self.log, self.bounds, self.began = child, log, bounds, began
-        self.written, self.watch = written, watch
+        self.written, self.watch, self.sample = written, watch, sample
         self.stages = Stages()
         self.tail: deque[str] = deque(maxlen=TAIL)
         self.rest = b""
@@ -256,6 +259,7 @@ class _Run:
         if now - self.sampled < SAMPLE:
             return None
         self.sampled = now
+        self.sample()
         return self._sample()
 
     def _evaluation(self) -> float:

@@ -1,15 +1,16 @@
-"""The artifact, found and weighed from outside: what the run wrote, and the code as shipped. No log is asked."""
+"""The artifact, found and weighed from outside: what the run wrote, and the code that it read. No log is asked."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgaudit.evidence.sizes import Sizes
+from pgaudit.evidence.sizes import Sizes, is_code
 
 SAMPLE = 2**20
 """Bytes that are looked at to tell whether a file is compressed."""
@@ -25,7 +26,7 @@ class Weighed:
 
     code: int
     code_files: tuple[str, ...]
-    """The main script and the shipped code files that it names."""
+    """The main script and the shipped code files that the run read; where reads are not recorded, those that it names."""
     model: int | None
     """The largest compressed file that the run wrote; ``None`` if it wrote none."""
     model_file: str
@@ -33,6 +34,9 @@ class Weighed:
     """Bytes of the other compressed files that it wrote: variants of the model, or parts of it."""
     altered: tuple[str, ...] = ()
     """Shipped files that the run changed or removed in its copy."""
+    files_read: tuple[str, ...] | None = None
+    """Shipped files beside the code that it read; ``None`` where reads are not recorded."""
+    model_sha256: str = ""
 
     @property
     def total(self) -> int | None:
@@ -56,17 +60,29 @@ def bytes_written(*folders: Path) -> int:
     return sum(found.st_blocks * 512 for folder in folders for _, found in _files(folder))
 
 
-def weigh(folder: Path, before: Mapping[str, Fingerprint], sizes: Sizes, main: str, temporary: Path) -> Weighed:
-    """Weigh what a run left in its private folders, given the files that were there before it."""
+def weigh(
+    folder: Path,
+    before: Mapping[str, Fingerprint],
+    sizes: Sizes,
+    main: str,
+    temporary: Path,
+    read: Set[str] | None = None,
+) -> Weighed:
+    """Weigh what a run left in its private folders, given the files that were there before it and those that it ``read``."""
     after = inventory(folder)
     fresh = [(folder / path, path) for path in after if after[path] != before.get(path)]
     fresh += [(temporary / path, f"/tmp/{path}") for path in inventory(temporary)]  # noqa: S108 -- its name inside the sandbox
-    models = [(size, name) for file, name in fresh if (size := _compressed_size(file))]
-    model, name = max(models, default=(None, ""))
+    models = [(size, name, file) for file, name in fresh if (size := _compressed_size(file))]
+    model, name, found = max(models, default=(None, "", None))
     altered = tuple(sorted(path for path in before if after.get(path) != before[path]))
-    code = (sizes.script or 0) + sum(sizes.helpers.values())
-    others = sum(size for size, _ in models) - (model or 0)
-    return Weighed(code, (main, *sorted(sizes.helpers)), model, name, others, altered)
+    helpers = dict(sizes.helpers)
+    if read is not None:
+        helpers = {path: before[path][0] for path in read if path != main and is_code(path)}
+    code = (sizes.script or 0) + sum(helpers.values())
+    others = sum(size for size, *_ in models) - (model or 0)
+    more = None if read is None else tuple(sorted(read - {main, *helpers}))
+    digest = _sha256(found) if found else ""
+    return Weighed(code, (main, *sorted(helpers)), model, name, others, altered, more, digest)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
@@ -79,6 +95,15 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
                 continue
             if stat.S_ISREG(found.st_mode):
                 yield os.path.relpath(path, folder), found
+
+
+def _sha256(file: Path) -> str:
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with open(handle, "rb") as stream:  # noqa: PTH123 -- a descriptor
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _compressed_size(file: Path) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Callable
 from importlib import resources
@@ -13,7 +14,7 @@ import pytest
 
 from pgaudit import output
 from pgaudit.sandbox import Backend
-from tests.reproduce.support import SCORES, Done, listing, reproduce, write_folder
+from tests.reproduce.support import SCORES, Done, commands, listing, reproduce, write_folder
 from tests.support import run_pgaudit
 
 Rerun = Callable[..., Done]
@@ -58,7 +59,7 @@ def test_an_honest_submission_holds(rerun: Rerun) -> None:
 
 def test_the_document_follows_the_schema_of_the_scan(rerun: Rerun, tmp_path: Path) -> None:
     rerun()
-    again = run_pgaudit("reproduce", tmp_path / "submission", "--runs", tmp_path / "runs", "--seeds", "42", "--gpus", "0", "--format", "json")  # fmt: skip
+    again = run_pgaudit("reproduce", tmp_path / "submission", "--runs", tmp_path / "runs", "--seeds", "42", "--gpus", "0", "--format", "json", "--again")  # fmt: skip
     schema = json.loads(resources.files(output).joinpath("report.schema.json").read_text("utf-8"))
     jsonschema.validate(json.loads(again.out), schema, format_checker=jsonschema.FormatChecker())
 
@@ -226,3 +227,35 @@ def test_bare_runs_are_asked_for_and_said(tmp_path: Path) -> None:
     assert not done.run["enclosed"]
     assert "this user's rights" in done.run["sandbox"]
     assert done.run["seeds"][0]["left_running"] >= 1
+
+
+def test_code_that_the_run_loads_is_weighed_whatever_the_script_names(rerun: Rerun, tmp_path: Path) -> None:
+    folder = tmp_path / "submission"
+    folder.mkdir()
+    (folder / "tables.py").write_text(f"# {'x' * 3000}\n")
+    (folder / "unused.py").write_text(f"# {'x' * 5000}\n")
+    (folder / "counts.dat").write_bytes(b"0" * 7000)
+    load = "__import__('tab' + 'les')\nopen('cou' + 'nts.dat').read()\nwords = 'unused.py'"
+    done = rerun(begin=load)
+    (seed,) = done.run["seeds"]
+    assert seed["code_files"] == ["train_gpt.py", "tables.py"]
+    assert seed["code_bytes"] == (folder / "train_gpt.py").stat().st_size + 3003
+    assert seed["files_read"] == ["counts.dat"]
+    assert any("counts.dat" in remark for remark in done.run["remarks"])
+
+
+def test_gpus_are_sampled_while_it_runs(rerun: Rerun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = tmp_path / "runs" / "bin"
+    tools.mkdir(parents=True)
+    tool = tools / "nvidia-smi"
+    gpu = "0, NVIDIA H100 80GB HBM3, 4, 81559, 1980"
+    loop = "while echo '4, 345, 0' && echo '70000, 1755, 99' && echo '[N/A], 1, 1' && echo '60000, 1410, 98'; do sleep 0.1; done"
+    tool.write_text(f"#!/bin/sh\ncase \"$*\" in *loop*) {loop};; *) echo '{gpu}';; esac\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    done = rerun("--gpus", "1", "--launcher", "", begin="time.sleep(1.5)")
+    use = done.run["seeds"][0]["gpu"]
+    assert (use["peak_bytes"], use["lowest_clock_mhz"]) == (70_000 * 2**20, 1410)
+    assert use["clock_mhz"] in (1410, 1582.5, 1755)
+    assert done.run["hardware"] == "1 x NVIDIA H100 80GB HBM3"
+    assert not any(str(tools) in command for command in commands())

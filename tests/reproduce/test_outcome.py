@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -13,10 +14,13 @@ from pgaudit import policy
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.output import Format
 from pgaudit.output.reproduction import render, render_plan
+from pgaudit.reproduce.calibration import Calibration, pace
+from pgaudit.reproduce.check import Status
 from pgaudit.reproduce.hardware import Gpu, Hardware
 from pgaudit.reproduce.interpreter import Interpreter
-from pgaudit.reproduce.outcome import Reproduction, Result, Status, hopeless, judge
+from pgaudit.reproduce.outcome import Reproduction, Result, hopeless, judge
 from pgaudit.reproduce.plan import Plan, Wishes, make
+from pgaudit.reproduce.reference import TrainerFailed
 from pgaudit.reproduce.report import report_of
 from pgaudit.reproduce.result import SeedResult
 from pgaudit.submission import Collected, File, Origin, Submission
@@ -50,25 +54,27 @@ SEED = SeedResult(
     model_file="final_model.int8.ptz",
     other_compressed_bytes=0,
     altered=(),
+    files_read=(),
     peak_bytes=2**30,
     peak_processes=9,
+    gpu=None,
     left_running=0,
     output="run1/seed42/output.log",
 )
 SEEDS = (SEED, replace(SEED, seed=1337, val_bpb=1.2008), replace(SEED, seed=2024, val_bpb=1.1995))
 
 
-def collected(claims: object = None, readme: str = "") -> Collected:
+def collected(claims: object = None, readme: str = "", day: date | None = None) -> Collected:
     """A submission of three small files."""
     claims = {"val_bpb": 1.2001, "bytes_total": 15_000_000} if claims is None else claims
     content = {"README.md": readme, "submission.json": json.dumps(claims), "train_gpt.py": "print('hello')\n"}
     files = {path: File(path, len(text), partial(text.encode, "utf-8")) for path, text in content.items()}
-    origin = Origin("a test")
+    origin = Origin("a test", date=day)
     return Collected(origin, (Submission("records/track_10min_16mb/2026-04-01_Example", files, origin),))
 
 
 def evidence_of(found: Collected) -> Evidence:
-    return Evidence(found.submissions[0], policy.load().edition_at(None))
+    return Evidence(found.submissions[0], policy.load().edition_at(found.origin.date))
 
 
 def plan_of(evidence: Evidence, hardware: Hardware, **wishes: float) -> Plan:
@@ -77,9 +83,13 @@ def plan_of(evidence: Evidence, hardware: Hardware, **wishes: float) -> Plan:
 
 
 def reproduction(
-    hardware: Hardware, seeds: tuple[SeedResult, ...] = SEEDS, claims: object = None, **wishes: float
+    hardware: Hardware,
+    seeds: tuple[SeedResult, ...] = SEEDS,
+    claims: object = None,
+    day: date | None = None,
+    **wishes: float,
 ) -> Reproduction:
-    evidence = evidence_of(collected(claims))
+    evidence = evidence_of(collected(claims, day=day))
     plan = plan_of(evidence, hardware, **wishes)
     checks, score, remarks = judge(evidence, plan, seeds)
     return Reproduction(plan, "bubblewrap", True, seeds, checks, score, remarks)
@@ -184,6 +194,35 @@ def test_the_runs_own_clock(outside: float, status: Status) -> None:
     assert any("ran ahead" in remark for remark in run.remarks) is (outside == 300.0)
 
 
+def record(*scores: float) -> tuple[SeedResult, ...]:
+    """Seeds with these scores, at 1.7 nats per token for one bit per byte."""
+    return tuple(replace(seed, val_bpb=bpb, val_loss=1.7 * bpb) for seed, bpb in zip(SEEDS, scores, strict=True))
+
+
+@pytest.mark.parametrize(
+    "scores, status",
+    [
+        ((1.0968, 1.0969, 1.0967), Status.NOT_SIGNIFICANT),  # 0.0011 bpb below 1.0979 are less than 0.005 nats
+        ((1.0930, 1.0931, 1.0929), Status.HOLDS),
+        ((1.0930, 1.0880, 1.0980), Status.NOT_SIGNIFICANT),  # far enough in the mean, by chance
+        ((1.0990, 1.0991, 1.0989), Status.NOT_SIGNIFICANT),
+        ((1.0930, 1.0930, 1.0930), Status.NOT_SIGNIFICANT),  # without a spread there is nothing to test
+    ],
+)
+def test_the_step_over_the_record_of_the_day(scores: tuple[float, ...], status: Status) -> None:
+    run = reproduction(H100, record(*scores), {"val_bpb": scores[0]}, date(2026, 4, 3))
+    (check,) = [check for check in run.checks if check.name == "step over the record"]
+    assert check.status is status
+    assert "1.0979" in check.claimed
+    assert Status.FAILS not in statuses(run).values()
+
+
+def test_a_step_over_the_record_needs_a_day_and_comparable_steps() -> None:
+    seeds = record(1.0930, 1.0931, 1.0929)
+    assert "step over the record" not in statuses(reproduction(H100, seeds))
+    assert statuses(reproduction(H200, seeds, day=date(2026, 4, 3)))["step over the record"] is Status.NOT_COMPARABLE
+
+
 def test_what_cannot_be_changed_any_more_stops_early() -> None:
     evidence = evidence_of(collected())
     plan = plan_of(evidence, H100)
@@ -221,3 +260,35 @@ def test_an_open_sandbox_is_said_in_the_comment() -> None:
     run = replace(reproduction(CPU), enclosed=False, sandbox="none")
     report = report_of(run, collected(), policy.load().edition_at(None), scan=False)
     assert "was not enclosed" in render(run, report, Format.MARKDOWN)
+
+
+def test_the_pace_of_a_node_is_taken_from_outside() -> None:
+    result = replace(SEED, steps=301, stepping=300 * 0.35, reported_compared=300 * 0.04)
+    paced = pace(result, "1 x NVIDIA H200", tiny=False)
+    assert paced.seconds_per_step == pytest.approx(0.35)
+    assert paced.factor == pytest.approx(0.35 / 0.043544, rel=1e-4)
+    assert pace(result, "CPU", tiny=True).factor is None
+    with pytest.raises(TrainerFailed, match="did not finish: boom"):
+        pace(replace(result, ending="crashed", explanation="boom"), "CPU", tiny=False)
+
+
+def test_a_scaled_time_is_shown_and_never_a_pass() -> None:
+    evidence = evidence_of(collected())
+    plan = plan_of(evidence, H200)
+    checks, _, _ = judge(evidence, plan, each(training=4800.0, stepping=4790.0), factor=8.0)
+    (check,) = [check for check in checks if check.name == "training time"]
+    assert check.status is Status.NOT_COMPARABLE
+    assert "divided by the calibration's 8 it would be at most 600.0 s" in check.because
+    on_reference, _, _ = judge(evidence, plan_of(evidence, H100), SEEDS, factor=8.0)
+    assert not any("calibration" in check.because for check in on_reference)
+
+
+def test_the_pace_is_in_every_report() -> None:
+    run = replace(reproduction(H200), calibration=Calibration("1 x NVIDIA H200", 300, 0.35, 0.0435))
+    found = collected()
+    report = report_of(run, found, policy.load().edition_at(None), scan=True)
+    for style in (Format.TERMINAL, Format.MARKDOWN):
+        assert "350.00 ms per step" in render(run, report, style)
+        assert "8.05 times" in render(run, report, style)
+    document = json.loads(render(run, report, Format.JSON))["submissions"][0]["reproduction"]
+    assert document["calibration"]["factor"] == pytest.approx(0.35 / 0.0435)
