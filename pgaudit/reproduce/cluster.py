@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,6 +32,8 @@ except ImportError:
 
 SURVEY_SECONDS = 600.0
 """A node that has not answered by then is not used. Hashing the validation split off a network disk takes minutes."""
+CONNECT_SECONDS = 10.0
+ADDRESSES = "HOST:6379, auto for the cluster that this machine is part of, or local to start one here"
 NODE_ID = "ray.io/node-id"
 """Ray's own label of every node."""
 
@@ -57,9 +60,7 @@ class Cluster:
         self._exit = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        if self.address.startswith("ray://"):
-            hint = "run pgaudit on a node of the cluster (--ray auto), or there by `ray job submit`"
-            raise TargetError(f"--ray {self.address}: Ray's client cannot stream results", hint)
+        _refuse_silent(self.address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
         try:
             self.runs.mkdir(parents=True, exist_ok=True)
@@ -73,8 +74,7 @@ class Cluster:
         except (RuntimeError, ValueError, OSError) as error:
             self._exit.close()
             said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            hint = "HOST:6379, auto for the cluster that this machine is part of, or local to start one here"
-            raise TargetError(f"--ray {self.address}: {said}", hint) from None
+            raise TargetError(f"--ray {self.address}: {said}", ADDRESSES) from None
         self._exit.callback(ray.shutdown)
         return self
 
@@ -152,6 +152,22 @@ class Cluster:
             why = f"{problem_of(answers[identity])}" if identity not in able else "it differs from more of the others"
             self.tell(f"node {surveys[identity].host}: not used for {job}: {why}")
         return next(iter(fit.values()))
+
+
+def _refuse_silent(address: str) -> None:
+    """Raises ``TargetError`` where nothing listens: Ray itself goes on asking for many minutes."""
+    if address in ("auto", "local"):
+        return
+    if address.startswith("ray://"):
+        hint = "run pgaudit on a node of the cluster (--ray auto), or there by `ray job submit`"
+        raise TargetError(f"--ray {address}: Ray's client cannot stream results", hint)
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise TargetError(f"--ray {address} is no address", ADDRESSES)
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise TargetError(f"--ray {address}: {error.strerror or error}", ADDRESSES) from None
 
 
 def _answer(host: str, reference: Any) -> Survey:

@@ -25,6 +25,8 @@ from pgaudit.reproduce.plan import bounds
 SLACK = 900.0
 """Seconds beside a run's own bounds: finding interpreter and data, hashing the validation split, copying results."""
 REFERENCE = Gpu(0, "NVIDIA H100 80GB HBM3", 0, 81_559, 1_980)
+LITERAL = "# shellcheck disable=SC2016"
+"""A dollar in a quoted path is meant as it stands."""
 RESULTS = "/pgaudit-results"
 """Where a SkyPilot task finds its bucket."""
 
@@ -73,6 +75,7 @@ def slurm(batch: Batch) -> str:
         *gpus,
         f"#SBATCH --time={hours:02}:{minutes:02}:00",
         "#SBATCH --requeue",
+        LITERAL,
         "set -euo pipefail",
         'task=${SLURM_ARRAY_TASK_ID:?"start it with sbatch"}',
         *_body(batch, python, shlex.quote(str(batch.runs.absolute()))),
@@ -112,7 +115,7 @@ def sky(batch: Batch) -> str:
         "  python3 -m venv ~/pgaudit",
         f"  ~/pgaudit/bin/pip install {shlex.quote(f'pgaudit[reproduce]=={pgaudit.__version__}')}",
         "run: |",
-        *(f"  {line}" for line in ("set -euo pipefail", "task=$PGAUDIT_TASK", *body)),
+        *(f"  {line}" for line in (LITERAL, "set -euo pipefail", "task=$PGAUDIT_TASK", *body)),
     ]
     return _checked(lines)
 
