@@ -57,12 +57,7 @@ def logs_of(evidence: Evidence, seed: str | None) -> list[Log]:
     logs = [*evidence.claimed_logs]
     if seed is None:
         return logs
-    return [log for log in [*logs, *evidence.logs] if is_of_seed(log, seed)][:1]
-
-
-def is_of_seed(log: Log, seed: str) -> bool:
-    """Does a log say that it is of a seed?"""
-    return any(str(stated.value) == seed for stated in log.seeds)
+    return [log for log in [*logs, *evidence.logs] if log.is_of(seed)][:1]
 
 
 def _score(evidence: Evidence, name: str, seed: str | None) -> Iterator[Comparison]:

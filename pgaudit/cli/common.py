@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Target = Annotated[
     str | None,
     typer.Argument(
-        help="Record folder, script, checkout, `-` or OWNER/REPO#N (default: here); with --rev, a folder of it."
+        help="Record folder, script, checkout, `-` or OWNER/REPO#N (default: here); with --pr or --rev, a folder of it."
     ),
 ]
 CloneDirectory = Annotated[

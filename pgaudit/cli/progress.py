@@ -22,10 +22,10 @@ class _Line:
     """The line of one seed on a terminal."""
 
     plan: Plan
-    seed: int = 0
+    seed: str = ""
     shown: float = 0.0
 
-    def begin(self, seed: int) -> None:
+    def begin(self, seed: str) -> None:
         self.seed, self.shown = seed, 0.0
         if not sys.stderr.isatty():
             say(f"seed {seed}: started")
@@ -41,7 +41,7 @@ class _Line:
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{'':{WIDTH}}\r")
         score = f", val_bpb {result.val_bpb:.6f}" if result.val_bpb is not None else ""
-        say(f"seed {result.seed}: {result.ending} after {result.seconds:.0f} s{score}")
+        say(f"seed {result.label}: {result.ending} after {result.seconds:.0f} s{score}")
 
 
 def progress(plan: Plan) -> Observer:
@@ -50,7 +50,7 @@ def progress(plan: Plan) -> Observer:
     return Observer(line.begin, line.line, line.done)
 
 
-def status(seed: int, stages: Stages, now: float, plan: Plan) -> str:
+def status(seed: str, stages: Stages, now: float, plan: Plan) -> str:
     """Stage, step, loss, the time left by the pace so far, and the clock against the stage's limit."""
     words = [f"seed {seed}", stages.stage.value]
     steps = stages.reader.train_steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,6 +73,26 @@ def reproduce(
     total: Annotated[Seconds, typer.Option("--total-limit", min=0.1, help="Seconds of one seed.")] = None,
     grace: Annotated[Seconds, typer.Option(min=0.0, help="Seconds beyond a limit, and from TERM to KILL.")] = None,
     processes: Annotated[int | None, typer.Option("--max-processes", min=8, help="Processes and threads.")] = None,
+    swap_val: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run the first seed once more on this held-out shard as its validation text.", metavar="SHARD"
+        ),
+    ] = None,
+    shuffle_docs: Annotated[
+        bool,
+        typer.Option("--shuffle-docs", help="Run the first seed once more with the validation documents reordered."),
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Run the first seed once more as it is: same artifact, same score?")
+    ] = False,
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="First time the reference trainer on this node, for a fixed number of steps."),
+    ] = False,
+    scale: Annotated[
+        bool, typer.Option("--scale-times", help="Show times divided by the calibration's factor too; never a pass.")
+    ] = False,
     margin: Annotated[float, typer.Option(help="Of the equivalence test, nats per token.")] = 0.005,
     image: Annotated[str | None, typer.Option(help="Run in a container of this image (docker or podman).")] = None,
     bare: Annotated[
@@ -96,6 +117,10 @@ def reproduce(
     ] = False,
     style: Annotated[Format, typer.Option("--format", help="How to write the report.")] = Format.TERMINAL,
     output: OutputFile = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write a page with the curves and pictures here as well.", metavar="FILE"),
+    ] = None,
     edition: EditionDate = None,
 ) -> None:
     """Re-run a submission in a sandbox, measure it from outside, and say which claims hold.
@@ -111,6 +136,11 @@ def reproduce(
         raise TargetError(f"--margin {margin:g} is no margin in nats per token", hint="the policy's is 0.005")
     if sum((ray is not None, emit is not None, gather)) > 1:
         raise TargetError("--ray, --emit and --gather exclude each other")
+    if (ray is not None or emit is not None or gather) and (swap_val or shuffle_docs or again or calibrate or scale):
+        hint = "run one submission here with --swap-val, --shuffle-docs, --again, --calibrate or --scale-times"
+        raise TargetError("other inputs and calibration are of one machine", hint=hint)
+    if html is not None:
+        steps.refuse_page(html, plan=plan or emit is not None, many=prs is not None)  # before hours of GPU time
     numbers = steps.seeds(seeds)
     bundled = "" if target or repo else preset
     if tiny and emit is not None:
@@ -147,10 +177,13 @@ def reproduce(
         0 if tiny else gpus,
         image,
         bare,
+        steps.absolute(swap_val),
+        shuffle_docs,
+        again,
         ignore_requirements,
         "the claims are those of a first run on this machine, made for this one" if tiny else "",
     )
-    judging = Judging(margin, stop_early, bundled)
+    judging = Judging(margin, stop_early, bundled, scale)
     if emit is not None:
         source = steps.source(target, repo, pr, rev, base, preset)
         with writing(output) as stream:
@@ -161,7 +194,8 @@ def reproduce(
 
         outcomes = gather_all(found, numbers, runs, judging)
     else:
-        with steps.place(ray, needs, wants, runs) as place:
+        pace = steps.calibration(found, runs, wants, tiny=tiny) if calibrate or scale else None
+        with steps.place(ray, needs, wants, runs, pace) as place:
             if plan:
                 shown = "".join(steps.plans(place, found, style))
             else:
@@ -170,6 +204,10 @@ def reproduce(
             with writing(output) as stream:
                 stream.write(shown)
             raise typer.Exit(ExitCode.CLEAN)
+    reported = steps.reported(outcomes, many=prs is not None)
     with writing(output) as stream:
-        stream.write(steps.rendered(outcomes, style, many=prs is not None))
+        stream.write(steps.rendered(reported, style, many=prs is not None))
+    if html is not None:
+        with writing(html) as stream:
+            stream.write(steps.page_of(reported, shlex.join(["pgaudit", *sys.argv[1:]])))
     raise typer.Exit(steps.status(outcomes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -21,9 +21,11 @@ from pgaudit.submission import Collected, Origin
 
 if TYPE_CHECKING:
     from pgaudit.report import Report
+    from pgaudit.reproduce.calibration import Calibration
     from pgaudit.reproduce.jobs import Job, Place, Refused, Reproduced, Task
     from pgaudit.reproduce.machine import Wants
     from pgaudit.reproduce.runner import Observer
+    from pgaudit.sandbox import Backend
 
 
 class Scheduler(StrEnum):
@@ -49,7 +51,10 @@ def job(name: str, collected: Collected, edition: datetime | None) -> Job:
         raise NothingToAudit(f"{collected.origin.source}: no record folder")
     if len(collected.submissions) > 1:
         names = ", ".join(each.folder for each in collected.submissions)
-        raise TargetError(f"{collected.origin.source} holds more than one submission: {names}", hint="name one folder")
+        raise TargetError(
+            f"{collected.origin.source} holds more than one submission: {names}",
+            hint="name one of these folders as the target",
+        )
     chosen = policy.load().edition_at(edition.date() if edition else collected.origin.date)
     return Job(name, collected, Evidence(collected.submissions[0], chosen))
 
@@ -93,7 +98,9 @@ def reference(
 
 
 @contextmanager
-def place(ray: str | None, needs: str | None, wants: Wants, runs: Path) -> Iterator[Place]:
+def place(
+    ray: str | None, needs: str | None, wants: Wants, runs: Path, pace: Callable[[Backend], Calibration] | None
+) -> Iterator[Place]:
     """Where seeds are run: a Ray cluster where one is named, else here."""
     from pgaudit.cli.progress import say
 
@@ -110,7 +117,38 @@ def place(ray: str | None, needs: str | None, wants: Wants, runs: Path) -> Itera
     from pgaudit.reproduce.jobs import Here
     from pgaudit.reproduce.machine import this
 
-    yield Here(this(wants), wants, runs, watch)
+    yield Here(this(wants), wants, runs, watch, pace)
+
+
+def calibration(
+    found: Sequence[Job | Refused], runs: Path, wants: Wants, *, tiny: bool
+) -> Callable[[Backend], Calibration]:
+    """How the pace of this machine is taken."""
+    from pgaudit import policy
+    from pgaudit.reproduce import hardware
+    from pgaudit.reproduce.calibration import calibrate
+    from pgaudit.reproduce.jobs import Job
+
+    machine, _ = hardware.find(wants.gpus)
+    if not tiny and not machine.gpus:
+        raise TargetError("there is no GPU to calibrate", hint="--tiny --calibrate shows the flow on a CPU")
+    editions = [each.evidence.edition for each in found if isinstance(each, Job)]
+
+    def take(backend: Backend) -> Calibration:
+        typer.echo("calibration: the reference trainer, for a fixed number of steps", err=True)
+        return calibrate(runs, backend, machine, (editions or [policy.load().edition_at(None)])[0], tiny=tiny)
+
+    return take
+
+
+def refuse_page(path: Path, *, plan: bool, many: bool) -> None:
+    """Raises ``TargetError`` where no page could be written at the end."""
+    if plan:
+        raise TargetError("--html writes what was measured, and nothing is run", hint="drop it, or --plan and --emit")
+    if many:
+        raise TargetError("--html is the page of one submission", hint="drop it, or name one with --pr")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise TargetError(f"--html {path}: no file can be written there", hint="name a file in a folder that exists")
 
 
 def watch(task: Task) -> Observer:
@@ -179,10 +217,8 @@ def source(
     return tuple(words) or ("--preset", preset)
 
 
-def rendered(outcomes: Sequence[Reproduced | Refused], style: Format, *, many: bool) -> str:
-    """The report, or the table of many. Raises the problem of a submission that is the only one."""
-    from pgaudit.output.reproduction import render
-    from pgaudit.output.reproductions import render_all
+def reported(outcomes: Sequence[Reproduced | Refused], *, many: bool) -> list[tuple[Reproduced | Refused, Report]]:
+    """Each with its report of the usual kind. Raises the problem of a submission that is the only one."""
     from pgaudit.reproduce.jobs import Refused
     from pgaudit.reproduce.report import report_of, report_of_refused
 
@@ -196,11 +232,30 @@ def rendered(outcomes: Sequence[Reproduced | Refused], style: Format, *, many: b
             run, job = outcome.run, outcome.job
             scan = not run.bundled or bool(job.evidence.claims)
             found.append((outcome, report_of(run, job.collected, job.evidence.edition, scan=scan)))
+    return found
+
+
+def rendered(found: Sequence[tuple[Reproduced | Refused, Report]], style: Format, *, many: bool) -> str:
+    """The report, or the table of many."""
+    from pgaudit.output.reproduction import render
+    from pgaudit.output.reproductions import render_all
+    from pgaudit.reproduce.jobs import Refused
+
     if many:
         return render_all(found, style)
     ((outcome, report),) = found
     assert not isinstance(outcome, Refused)
     return render(outcome.run, report, style)
+
+
+def page_of(found: Sequence[tuple[Reproduced | Refused, Report]], command: str) -> str:
+    """The page of the only one."""
+    from pgaudit.output.page.reproduction import page
+    from pgaudit.reproduce.jobs import Refused
+
+    ((outcome, report),) = found
+    assert not isinstance(outcome, Refused)
+    return page(outcome.run, report, outcome.job.evidence.edition, command)
 
 
 def status(outcomes: Sequence[Reproduced | Refused]) -> ExitCode:

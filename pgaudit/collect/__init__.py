@@ -7,6 +7,7 @@ for all of them.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ def collect(
 
     Without ``repo``, ``target`` is a folder, a script, ``-`` (a script on standard input), ``owner/repo#N`` or the
     address of a pull request on GitHub. With ``repo``, a clone, it is pull request ``pr`` or what ``rev`` changes
-    since it left ``base``; a ``target`` then names one record folder of ``rev``, whoever added it.
+    since it left ``base``; a ``target`` then names one record folder: of those that ``pr`` adds, or any of ``rev``.
     Raises ``TargetError`` for what cannot be used and ``NothingToAudit`` for a folder without a file.
     """
     if repo is not None:
@@ -55,8 +56,8 @@ def collect(
 def _from_clone(repo: Path, target: str | None, pr: int | None, rev: str | None, base: str | None) -> Collected:
     if (pr is None) == (rev is None):
         raise TargetError("a clone holds many submissions", hint="name one with either --pr N or --rev REF")
-    if pr is not None and (target is not None or base is not None):
-        raise TargetError("--pr N already says what to read", hint="drop the target and --base")
+    if pr is not None and base is not None:
+        raise TargetError("--pr N already says what it is compared with", hint="drop --base")
     if target is not None and base is not None:
         raise TargetError("a folder of a revision is read as it stands", hint="drop --base, or the folder")
     from pgaudit.collect.clone import GitClone
@@ -64,7 +65,7 @@ def _from_clone(repo: Path, target: str | None, pr: int | None, rev: str | None,
     # Not closed here: the files are read later, and the clone goes when the last of them does.
     clone = GitClone(repo)
     if pr is not None:
-        return clone.pull_request(pr)
+        return _only(clone.pull_request(pr), target)
     if target is not None:
         return clone.record(PurePosixPath(target).as_posix(), rev or "")
     return clone.revision(rev or "", base)
@@ -77,3 +78,14 @@ def __getattr__(name: str) -> object:
     from pgaudit.collect.clone import GitClone
 
     return GitClone
+
+
+def _only(collected: Collected, folder: str | None) -> Collected:
+    """One folder of those that were found. Raises ``TargetError`` for one that is not among them."""
+    if folder is None:
+        return collected
+    chosen = tuple(each for each in collected.submissions if each.folder == PurePosixPath(folder).as_posix())
+    if not chosen:
+        found = ", ".join(each.folder for each in collected.submissions) or "none"
+        raise TargetError(f"{collected.origin.source} adds no record folder {folder}", hint=f"it adds: {found}")
+    return replace(collected, submissions=chosen)

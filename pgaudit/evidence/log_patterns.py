@@ -7,6 +7,8 @@ import re
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _BYTES = r"(?:\d{1,3}(?:[,_]\d{3}){1,4}|\d{1,15})"
 _COUNT = rf"({_BYTES})"
+_WHOLE = r"(\d{1,15})"
+"""No run counts further, and Python refuses to read numbers of thousands of digits."""
 _UNIT = r"(?:ms|seconds|secs?|s|minutes|mins?|m|hours|hrs?|h)(?![A-Za-z])"
 _DURATION = rf"{_NUMBER}\s*{_UNIT}(?:\s*{_NUMBER}\s*{_UNIT})*"
 
@@ -20,11 +22,11 @@ METRIC = re.compile(
 )
 """The name and the number of a loss or a score; keys of JSON are results that were put together, not a line of the run."""
 STEP = re.compile(
-    r"(?:\bstep\s*[:= ]\s*|^\s*(?:s\s*:\s*)?)(\d+)\s*/\s*(?:\d+)\b|^\W*step\s+(\d+)\s*\|",
+    rf"(?:\bstep\s*[:= ]\s*|^\s*(?:s\s*:\s*)?){_WHOLE}\s*/\s*(?:\d+)\b|^\W*step\s+{_WHOLE}\s*\|",
     re.IGNORECASE,
 )
 TRAINING = re.compile(
-    rf"(\d+)\s*/\s*(\d+)\b.{{0,120}}?\b(?:train_loss|tl)\s*[:=]\s*({_NUMBER})"
+    rf"(?<!\d){_WHOLE}\s*/\s*{_WHOLE}\b.{{0,120}}?\b(?:train_loss|tl)\s*[:=]\s*({_NUMBER})"
     rf"(?:.{{0,200}}?\b(?:train_time|tt)\s*[:=]\s*({_DURATION}|{_NUMBER}))?"
 )
 ELAPSED = re.compile(rf"\belapsed\s*[:=]\s*({_DURATION}|{_NUMBER})")
@@ -84,13 +86,13 @@ VAL_TOKENS = re.compile(
     re.IGNORECASE,
 )
 COUNTED = re.compile(r"\btokens\s*[:=]\s*(\d{6,15})\b.{0,80}?bytes\s*[:=]\s*(\d{6,15})\b", re.IGNORECASE)
-SEED = re.compile(r"\bseed[\"']?\s*[:=]\s*(\d+)\b", re.IGNORECASE)
-SHARDS = re.compile(r"\b(?:train_shards|train:\S+ shards)\s*[:=]\s*(\d+)")
+SEED = re.compile(rf"\bseed[\"']?\s*[:=]\s*{_WHOLE}\b", re.IGNORECASE)
+SHARDS = re.compile(rf"\b(?:train_shards|train:\S+ shards)\s*[:=]\s*{_WHOLE}(?!\d)")
 TRAIN_PATH = re.compile(
     r"\btrain(?:ing)?_(?:files|path|pattern)\s*[:=]\s*(\S+)|\btrain_loader\b(?:(?!val).){0,60}?\b(?:pattern|files|path)\s*[:=]\s*(\S+)",
     re.IGNORECASE,
 )
-WORLD = re.compile(r"\bworld[_ ]size[\"']?\s*[:=]\s*(\d+)", re.IGNORECASE)
+WORLD = re.compile(rf"\bworld[_ ]size[\"']?\s*[:=]\s*{_WHOLE}(?!\d)", re.IGNORECASE)
 GPU = re.compile(r"\bNVIDIA\s+(?:GeForce\s+)?((?:H|A|B|L|RTX|GH|GB)\s?\w+(?:[ -]\w+)*)")
 SETTING = re.compile(r"^\s*([A-Za-z_]\w*):\s+(\S.*)$")
 PAIR = re.compile(r"([A-Za-z_]\w*)[:=](\S+)")

@@ -193,6 +193,10 @@ class Log:
             if "eval" in timing.name and "since" not in timing.name and timing.seconds > 0
         )
 
+    def is_of(self, seed: str) -> bool:
+        """Whether it says that it is of a seed."""
+        return any(str(stated.value) == seed for stated in self.seeds)
+
     @property
     def totals(self) -> tuple[LoggedSize, ...]:
         """The sums of code and model that the log states."""
@@ -254,7 +258,7 @@ def _short(unit: str) -> str:
     return unit if unit == "ms" else unit[:1]
 
 
-class _Kept(list[T]):
+class Kept(list[T]):
     """A list that keeps its length bounded."""
 
     def append(self, item: T) -> None:
@@ -270,25 +274,25 @@ class Reader:
     def __init__(self, path: str) -> None:
         self.path = path
         self.lines = 0
-        self.whole = _Kept[Metric]()
-        self.partial = _Kept[Metric]()
-        self.train_steps = _Kept[TrainStep]()
-        self.timings = _Kept[Timing]()
+        self.whole = Kept[Metric]()
+        self.partial = Kept[Metric]()
+        self.train_steps = Kept[TrainStep]()
+        self.timings = Kept[Timing]()
         self.last_train_time: Timing | None = None
-        self.sizes = _Kept[LoggedSize]()
-        self.seeds = _Kept[Reading[int]]()
-        self.val_tokens = _Kept[Reading[int]]()
-        self.denominators = _Kept[Denominator]()
-        self.train_shards = _Kept[Reading[int]]()
-        self.train_paths = _Kept[Reading[str]]()
+        self.sizes = Kept[LoggedSize]()
+        self.seeds = Kept[Reading[int]]()
+        self.val_tokens = Kept[Reading[int]]()
+        self.denominators = Kept[Denominator]()
+        self.train_shards = Kept[Reading[int]]()
+        self.train_paths = Kept[Reading[str]]()
         self.world_size: Reading[int] | None = None
         self.gpus: dict[str, None] = {}
         self.settings: dict[str, Reading[str]] = {}
-        self.embedded = _Kept[tuple[int, int]]()
-        self.tracebacks = _Kept[Location]()
-        self.stops = _Kept[Reading[Stop]]()
+        self.embedded = Kept[tuple[int, int]]()
+        self.tracebacks = Kept[Location]()
+        self.stops = Kept[Reading[Stop]]()
         self.source_start: int | None = None
-        self.starts = _Kept[int]([1])
+        self.starts = Kept[int]([1])
         self.scored_again: int | None = None
         """The line of a score at an earlier step: where a run begins, if training goes on from there."""
 

@@ -33,6 +33,8 @@ _SCORE = re.compile(
     re.IGNORECASE,
 )
 _COPYING = {"ln", "cp", "mv"}
+_REDIRECTION = re.compile(r"(?<=\s)(?:\d|&)?>{1,2}\s*(?:&\d|[^\s;&|]+)")
+"""Of what a command prints: it belongs to the shell, not to the arguments."""
 _PREFIXES = {"export", "declare", "env", "time", "nohup", "exec", "sudo", "do", "then", "else"}
 Prose = Sequence[tuple[int, str]]
 """Lines outside fenced blocks, with their numbers."""
@@ -283,7 +285,7 @@ def _logical_lines(lines: list[str], first: int) -> Iterator[tuple[int, str]]:
 
 def _simple_commands(text: str) -> Iterator[list[str]]:
     """The words of each command of a line, split at ``;``, ``&&``, ``||`` and ``|``."""
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|")
+    lexer = shlex.shlex(_REDIRECTION.sub(" ", text), posix=True, punctuation_chars=";&|")
     lexer.whitespace_split = True
     lexer.commenters = ""
     words: list[str] = []

@@ -9,12 +9,17 @@ from dataclasses import asdict
 from textwrap import wrap
 from typing import Any
 
+from pgaudit.evidence.denominator import OFFICIAL_BYTES
 from pgaudit.output import Format, escape
 from pgaudit.output.json import document, value
+from pgaudit.output.partings import in_words
 from pgaudit.report import Report
-from pgaudit.reproduce.check import Check, Status
+from pgaudit.reproduce.check import OPEN, Check, Status
+from pgaudit.reproduce.data import Data
+from pgaudit.reproduce.inputs import Input
 from pgaudit.reproduce.outcome import Reproduction
 from pgaudit.reproduce.plan import Plan
+from pgaudit.reproduce.statistics import Equivalence
 
 WIDTH = 100
 SCHEMA_VERSION = "1.1"
@@ -56,10 +61,13 @@ def measurements(run: Reproduction) -> dict[str, Any]:
             "enclosed": run.enclosed,
             "bundled": run.bundled or None,
             "hardware": run.plan.hardware.name,
+            "calibration": asdict(run.calibration) | {"factor": run.calibration.factor} if run.calibration else None,
             "stopped": run.stopped or None,
             "checks": [asdict(check) for check in run.checks],
-            "equivalence": asdict(run.score) | {"claim_inside": run.score.claim_inside} if run.score else None,
+            "equivalence": _equivalence(run.score) if run.score else None,
             "seeds": [seed.document() for seed in run.seeds],
+            "overlays": [overlay.document() for overlay in run.overlays],
+            "swaps": [swap.document() for swap in run.swaps],
             "remarks": list(run.remarks),
             "plan": run.plan.describe(),
         }
@@ -67,10 +75,32 @@ def measurements(run: Reproduction) -> dict[str, Any]:
     return found
 
 
+def curves_in_words(run: Reproduction) -> Iterator[tuple[int, str]]:
+    """Each seed, and where its curve parts from that of the submitted log."""
+    curves = {seed.seed: seed.curve for seed in run.seeds}
+    return ((overlay.seed, in_words(overlay, curves[overlay.seed])) for overlay in run.overlays)
+
+
+def remarks_of(run: Reproduction) -> tuple[str, ...]:
+    """What is worth a remark, and why later seeds were not run."""
+    return (*run.remarks, *([f"stopped early: {run.stopped}"] if run.stopped else []))
+
+
+def _equivalence(test: Equivalence) -> dict[str, Any]:
+    return asdict(test) | {"claim_inside": test.claim_inside, "tests_interval": test.tests_interval}
+
+
 def headline(run: Reproduction) -> str:
     """The result in one sentence."""
     different = [check.name for check in run.checks if check.status is Status.NOT_COMPARABLE]
-    said = {"holds": "every claim that could be compared holds", "fails": "a claim fails", "incomplete": "not decided"}
+    failed = ", ".join(check.name for check in run.checks if check.status is Status.FAILS)
+    unfinished = [f"seed {seed.seed}" for seed in run.seeds if not seed.finished] or ([] if run.seeds else ["no seed"])
+    left = ", ".join([*(check.name for check in run.checks if check.status in OPEN), *unfinished])
+    said = {
+        "holds": "every claim that could be compared holds",
+        "fails": f"what was claimed fails: {failed}",
+        "incomplete": f"not decided: {left}" if left else "not decided",
+    }
     but = f"; not comparable on {run.plan.hardware.name}: {', '.join(different)}" if different else ""
     return f"{said[run.result.value]}{but}"
 
@@ -81,7 +111,7 @@ def _terminal(run: Reproduction, report: Report) -> Iterator[str]:
     yield f"{show(run.plan.folder)}  {run.result.value}"
     yield f"  {headline(run)}"
     bundled = f" · bundled reference trainer {run.bundled}" if run.bundled else ""
-    yield f"  level {folder.level.value} · verdict {_verdict(report)} · {show(run.plan.hardware.name)}{bundled}"
+    yield f"  level {folder.level.value} · verdict {verdict_of(report)} · {show(run.plan.hardware.name)}{bundled}"
     yield f"  sandbox {show(run.sandbox)}"
     for check in run.checks:
         yield ""
@@ -99,11 +129,13 @@ def _terminal(run: Reproduction, report: Report) -> Iterator[str]:
     for row in _rows(run):
         widths = (8, 10, 10, 10, 10, 11, 10)
         yield "  ".join([*(f"{cell:>{width}}" for cell, width in zip(row[:-1], widths, strict=True)), show(row[-1])])
-    yield from (f"  {line}" for line in _gpus(run))
-    for remark in (*run.remarks, *([f"stopped early: {run.stopped}"] if run.stopped else [])):
+    yield from (f"  {line}" for line in hardware_in_words(run))
+    for seed, words in curves_in_words(run):
+        yield from wrap(f"curve of seed {seed}: {show(words)}", WIDTH, subsequent_indent="  ")
+    for remark in remarks_of(run):
         yield from wrap(show(remark), WIDTH - 2, initial_indent="! ", subsequent_indent="  ")
     yield ""
-    yield from (f"output of seed {seed.seed}: {show(seed.output)}" for seed in run.seeds)
+    yield from (f"output of seed {seed.label}: {show(seed.output)}" for seed in (*run.seeds, *run.swaps))
     yield f"pgaudit {report.version}, policy edition {report.edition}, plan {run.plan.digest}"
 
 
@@ -113,7 +145,7 @@ def _markdown(run: Reproduction, report: Report) -> Iterator[str]:
     yield ""
     yield f"{show(headline(run))[:1].upper()}{show(headline(run))[1:]}."
     yield ""
-    yield f"{show(run.plan.hardware.name)} · level {folder.level.value} · verdict {_verdict(report)} · sandbox: {show(run.sandbox)}"
+    yield f"{show(run.plan.hardware.name)} · level {folder.level.value} · verdict {verdict_of(report)} · sandbox: {show(run.sandbox)}"
     yield ""
     if not run.enclosed:
         yield NO_SANDBOX
@@ -128,13 +160,16 @@ def _markdown(run: Reproduction, report: Report) -> Iterator[str]:
     for row in _rows(run):
         yield f"| {' | '.join(map(_cell, row))} |"
     yield ""
-    for remark in (*_gpus(run), *run.remarks, *([f"stopped early: {run.stopped}"] if run.stopped else [])):
+    yield from (f"- {line}" for line in hardware_in_words(run))
+    for seed, words in curves_in_words(run):
+        yield f"- Curve of seed {seed}: {show(words)}"
+    for remark in remarks_of(run):
         yield f"- {show(remark)}"
     yield ""
     yield f"<sub>Times by pgaudit's own clock, sizes weighed by pgaudit, scores as printed by the run. pgaudit {report.version}, policy edition {report.edition}, plan {run.plan.digest}</sub>"
 
 
-def _verdict(report: Report) -> str:
+def verdict_of(report: Report) -> str:
     """The verdict of reading and re-run together, and what decides it."""
     folder = report.submissions[0]
     return f"{folder.verdict.value} ({', '.join(folder.mechanisms)})" if folder.mechanisms else folder.verdict.value
@@ -149,7 +184,7 @@ def _cell(text: str) -> str:
 
 
 def _rows(run: Reproduction) -> Iterator[tuple[str, ...]]:
-    for seed in run.seeds:
+    for seed in (*run.seeds, *run.swaps):
         yield (
             str(seed.seed),
             _number(seed.val_bpb, 6),
@@ -158,12 +193,18 @@ def _rows(run: Reproduction) -> Iterator[tuple[str, ...]]:
             _number(seed.evaluation, 1),
             f"{seed.total_bytes:,}" if seed.total_bytes is not None else "-",
             f"{seed.peak_bytes / 2**20:,.0f} MiB",
-            seed.ending,
+            seed.ending if seed.input == Input.OFFICIAL else f"{seed.ending}, input {seed.input}",
         )
 
 
-def _gpus(run: Reproduction) -> Iterator[str]:
-    """Memory and clocks of the GPUs, a line per seed."""
+def hardware_in_words(run: Reproduction) -> Iterator[str]:
+    """The pace of the node, and a line per seed on memory and clocks of its GPUs."""
+    if paced := run.calibration:
+        words = f"calibration: {paced.seconds_per_step * 1000:.2f} ms per step of the reference trainer ({paced.steps} steps)"
+        beside = "; shrunken, so that there is nothing to compare it with"
+        if paced.reference_seconds:
+            beside = f", {paced.factor:.3g} times the reference node's {paced.reference_seconds * 1000:.2f} ms"
+        yield words + beside
     for seed in run.seeds:
         if seed.gpu:
             clock = (
@@ -178,6 +219,13 @@ def _number(number: float | None, digits: int) -> str:
     return "-" if number is None else f"{number:.{digits}f}"
 
 
+def _official(data: Data) -> str:
+    if data.val_bytes is None:
+        return ""
+    same = data.val_bytes == OFFICIAL_BYTES
+    return "; as the official text has" if same else f"; the official text has {OFFICIAL_BYTES:,} B"
+
+
 def _plan(plan: Plan, sandbox: str) -> Iterator[str]:
     yield f"{plan.folder}: would be run, nothing was"
     yield f"  interpreter  {plan.interpreter.path} (Python {plan.interpreter.version})"
@@ -189,9 +237,12 @@ def _plan(plan: Plan, sandbox: str) -> Iterator[str]:
         yield f"  missing      {', '.join(plan.interpreter.missing)}"
     if data := plan.data:
         yield f"  data         {data.folder}: {data.train_shards} training shards, {data.train_tokens:,} tokens"
-        yield f"  validation   {data.val_shards} shards, {data.val_tokens:,} tokens, sha256 {data.val_sha256}; bytes of text not counted"
+        yield f"  validation   {data.val_shards} shards, {data.val_tokens:,} tokens, sha256 {data.val_sha256}"
+        counted = f"{data.val_bytes:,} B, counted" if data.val_bytes is not None else "not counted:"
+        yield f"  text         {counted} {data.val_bytes_how}{_official(data)}"
     else:
         yield "  data         none named; the run finds what the submission brings"
+    yield from (f"  then         seed {plan.seeds[0]}: {swap.describe()}" for swap in plan.swaps)
     yield f"  hardware     {plan.hardware.name}"
     bounds = plan.bounds
     yield f"  ended after  start {bounds.start:g} s, training {bounds.training:g} s, evaluation {bounds.evaluation:g} s, silence {bounds.silence:g} s, in all {bounds.total:g} s; grace {bounds.grace:g} s"

@@ -80,7 +80,7 @@ class Dispatch:
                 self._give_up_stranded()
         finally:
             self._end(list(self.running))
-        return [(self._done(task), self.stopped.get(task.job.name, "")) for task in self.tasks]
+        return [Done(self._done(task), self.stopped.get(task.job.name, "")) for task in self.tasks]
 
     def _done(self, task: Task) -> list[SeedResult]:
         known = ((task.job.name, number) for number in task.offer.plan.seeds)

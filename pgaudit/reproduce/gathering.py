@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pgaudit.errors import ExitCode, PgauditError
-from pgaudit.reproduce.jobs import Job, Judging, Refused, Reproduced
+from pgaudit.reproduce.jobs import Done, Job, Judging, Refused, Reproduced
 from pgaudit.reproduce.ledger import NAME, Ledger
 from pgaudit.reproduce.machine import Offer
 from pgaudit.reproduce.plan import digest_of
@@ -54,7 +54,7 @@ def _together(job: Job, seeds: tuple[int, ...], results: Path, judging: Judging)
     if not parts:
         return Refused(job.name, job.collected.origin, NothingLeft("; ".join(missing)))
     offer = replace(parts[0].offer, plan=replace(parts[0].offer.plan, seeds=seeds))
-    return judging.judged(job, offer, ([part.result for part in parts], "; ".join(missing)))
+    return judging.judged(job, offer, Done([part.result for part in parts], "; ".join(missing)))
 
 
 def _part(folder: Path, seed: int) -> Part | None:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from pgaudit.errors import PgauditError
 from pgaudit.evidence.evidence import Evidence
+from pgaudit.reproduce import swaps
+from pgaudit.reproduce.calibration import Calibration
+from pgaudit.reproduce.curves import overlay
 from pgaudit.reproduce.ledger import Ledger
 from pgaudit.reproduce.machine import Machine, Offer, Wants
 from pgaudit.reproduce.outcome import Reproduction, hopeless, judge
 from pgaudit.reproduce.result import SeedResult
-from pgaudit.reproduce.runner import Observer, run_seeds
-from pgaudit.sandbox import SandboxUnavailable
+from pgaudit.reproduce.runner import Observer, run_seeds, run_swaps
+from pgaudit.sandbox import Backend, SandboxUnavailable
 from pgaudit.submission import Collected, Origin
 
 Stop = Callable[[Sequence[SeedResult]], str]
 """Why the seeds that are done make more of them useless; empty if they do not."""
-Done = tuple[list[SeedResult], str]
-"""The results in the order of the seeds, and why others are missing; empty if none is."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,20 @@ class Reproduced:
 
 
 @dataclass(frozen=True)
+class Done:
+    """What the seeds of a job came to."""
+
+    results: Sequence[SeedResult]
+    """In the order of the seeds."""
+    stopped: str = ""
+    """Why some are missing."""
+    swaps: tuple[SeedResult, ...] = ()
+    """Of the first seed on other inputs."""
+    calibration: Calibration | None = None
+    """The pace of the machine."""
+
+
+@dataclass(frozen=True)
 class Task:
     """A job that was planned and has its run in the ledger."""
 
@@ -79,6 +94,8 @@ class Judging:
     stop_early: bool = False
     bundled: str = ""
     """The preset of the bundled reference trainer, if that is what is run."""
+    scale: bool = False
+    """Show times divided by the factor of the calibration too."""
 
     def stop(self, job: Job, offer: Offer) -> Stop:
         """When to stop a job."""
@@ -88,15 +105,26 @@ class Judging:
 
     def judged(self, job: Job, offer: Offer, done: Done) -> Reproduced:
         """What the results say together."""
-        results, stopped = done
-        checks, score, remarks = judge(job.evidence, offer.plan, results, self.margin)
-        remarks = (*offer.plan.remarks, *remarks)
-        return Reproduced(
-            job,
-            Reproduction(
-                offer.plan, offer.sandbox, offer.enclosed, tuple(results), checks, score, remarks, stopped, self.bundled
-            ),
+        plan, results, pace = offer.plan, done.results, done.calibration
+        checks, score, remarks = judge(
+            job.evidence, plan, results, self.margin, pace.factor if pace and self.scale else None
         )
+        more, odd = swaps.judge(plan, results, done.swaps, self.margin)
+        run = Reproduction(
+            plan,
+            offer.sandbox,
+            offer.enclosed,
+            tuple(results),
+            (*checks, *more),
+            score,
+            (*plan.remarks, *remarks, *odd),
+            done.stopped,
+            self.bundled,
+            overlays=tuple(overlay(job.evidence, result.seed, result.curve) for result in results),
+            swaps=done.swaps,
+            calibration=pace,
+        )
+        return Reproduced(job, run)
 
 
 def reproduce(
@@ -162,18 +190,28 @@ class Here:
     wants: Wants
     runs: Path
     watch: Callable[[Task], Observer]
+    calibrate: Callable[[Backend], Calibration] | None = None
+    """Takes the pace of this machine before the first seed."""
 
     def offers(self, jobs: Sequence[Job]) -> list[Offer | PgauditError]:
         return offers(self.machine, [job.evidence for job in jobs], self.wants)
 
     def run(self, tasks: Sequence[Task]) -> list[Done]:
-        return [self._seeds(task) for task in tasks]
+        pace = self.calibrate(self._backend) if self.calibrate else None
+        return [replace(self._seeds(task), calibration=pace) for task in tasks]
+
+    @property
+    def _backend(self) -> Backend:
+        assert not isinstance(self.machine.sandbox, SandboxUnavailable)
+        return self.machine.sandbox
 
     def _seeds(self, task: Task) -> Done:
-        backend = self.machine.sandbox
-        assert not isinstance(backend, SandboxUnavailable)
-        plan, evidence = task.offer.plan, task.job.evidence
-        return run_seeds(plan, evidence, backend, task.ledger, self.runs, self.watch(task), task.stop)
+        plan, evidence, watch = task.offer.plan, task.job.evidence, self.watch(task)
+        results, stopped = run_seeds(plan, evidence, self._backend, task.ledger, self.runs, watch, task.stop)
+        if stopped or not results[0].finished or task.stop(results):
+            return Done(results, stopped)
+        others = run_swaps(plan, evidence, self._backend, task.ledger, self.runs, watch)
+        return Done(results, stopped, tuple(others))
 
 
 def offers(machine: Machine, submissions: Sequence[Evidence], wants: Wants) -> list[Offer | PgauditError]:

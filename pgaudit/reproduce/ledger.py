@@ -13,14 +13,19 @@ from typing import Any
 from pgaudit.errors import ExitCode, PgauditError, TargetError
 
 NAME = "ledger.sqlite"
-VERSION = 1
+VERSION = 3
 TABLES = """
 CREATE TABLE IF NOT EXISTS run (id INTEGER PRIMARY KEY, plan TEXT NOT NULL, description TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS seed (
-    run INTEGER NOT NULL REFERENCES run(id), seed INTEGER NOT NULL, result TEXT, PRIMARY KEY (run, seed)
+    run INTEGER NOT NULL REFERENCES run(id), seed INTEGER NOT NULL, input TEXT NOT NULL, text TEXT NOT NULL, result TEXT,
+    PRIMARY KEY (run, seed, input, text)
 );
 """
-"""``plan`` is the digest of what was to be run, ``description`` all of it and its sandbox as JSON; a seed without a result was begun and not finished."""
+"""``plan`` is the digest of what was to be run, ``description`` all of it and its sandbox as JSON, ``text`` the digest of a held-out
+text. A seed without a result was begun and not
+finished."""
+OFFICIAL = ("official", "")
+"""Input and text of a seed that is run as the plan says."""
 
 
 class LedgerError(PgauditError):
@@ -83,22 +88,28 @@ class Ledger:
             )
         self.run = row[0]
 
-    def start(self, seed: int) -> None:
+    def start(self, seed: int, given: tuple[str, str] = OFFICIAL) -> None:
         """A seed begins; one that was begun before and not finished begins again."""
         with _explained(self.path):
-            self.connection.execute("INSERT OR IGNORE INTO seed (run, seed) VALUES (?, ?)", (self.run, seed))
+            self.connection.execute(
+                "INSERT OR IGNORE INTO seed (run, seed, input, text) VALUES (?, ?, ?, ?)", (self.run, seed, *given)
+            )
 
-    def finish(self, seed: int, result: dict[str, Any]) -> None:
+    def finish(self, seed: int, result: dict[str, Any], given: tuple[str, str] = OFFICIAL) -> None:
         """What a seed came to."""
-        text = json.dumps(result, sort_keys=True, allow_nan=False)
+        document = json.dumps(result, sort_keys=True, allow_nan=False)
         with _explained(self.path):
-            self.connection.execute("UPDATE seed SET result = ? WHERE run = ? AND seed = ?", (text, self.run, seed))
+            self.connection.execute(
+                "UPDATE seed SET result = ? WHERE run = ? AND seed = ? AND input = ? AND text = ?",
+                (document, self.run, seed, *given),
+            )
 
-    def finished(self, seed: int) -> dict[str, Any] | None:
+    def finished(self, seed: int, given: tuple[str, str] = OFFICIAL) -> dict[str, Any] | None:
         """What a finished seed came to."""
         with _explained(self.path):
             row = self.connection.execute(
-                "SELECT result FROM seed WHERE run = ? AND seed = ?", (self.run, seed)
+                "SELECT result FROM seed WHERE run = ? AND seed = ? AND input = ? AND text = ?",
+                (self.run, seed, *given),
             ).fetchone()
         if row is None or row[0] is None:
             return None
@@ -106,12 +117,10 @@ class Ledger:
         return found
 
     def last(self, seed: int) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """The description of the last run that finished a seed, and what it came to."""
-        query = (
-            "SELECT description, result FROM seed JOIN run ON run.id = seed.run WHERE seed = ? AND result IS NOT NULL"
-        )
+        """The description of the last run that finished a seed on the official input, and what it came to."""
+        query = "SELECT description, result FROM seed JOIN run ON run.id = seed.run WHERE seed = ? AND input = ? AND result IS NOT NULL"
         with _explained(self.path):
-            row = self.connection.execute(f"{query} ORDER BY run.id DESC LIMIT 1", (seed,)).fetchone()
+            row = self.connection.execute(f"{query} ORDER BY run.id DESC LIMIT 1", (seed, OFFICIAL[0])).fetchone()
         return None if row is None else (json.loads(row[0]), json.loads(row[1]))
 
     def close(self) -> None:

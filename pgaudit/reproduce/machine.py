@@ -6,7 +6,7 @@ This machine and each node of a cluster answer by the same functions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pgaudit.evidence.evidence import Evidence
 from pgaudit.reproduce import hardware, interpreter, plan
 from pgaudit.reproduce.data import Data, check
 from pgaudit.reproduce.hardware import Hardware
+from pgaudit.reproduce.inputs import Input, Swap, held_out, shuffled
 from pgaudit.reproduce.plan import Plan, Wishes
 from pgaudit.sandbox import Backend, SandboxUnavailable, find
 
@@ -32,6 +33,12 @@ class Wants:
     """At most; ``None`` for all that are free, up to eight."""
     image: str | None = None
     bare: bool = False
+    held_out: Path | None = None
+    """A shard in place of the validation text, for one more run of the first seed."""
+    shuffle: bool = False
+    """One more run of it on the documents in another order."""
+    again: bool = False
+    """One more run of it as it is."""
     ignore_missing: bool = False
     """Run although packages seem to be missing."""
     remark: str = ""
@@ -65,6 +72,7 @@ class Machine:
     hardware: Hardware
     data: Data | None
     sandbox: Backend | SandboxUnavailable
+    swaps: tuple[Swap, ...]
     remarks: tuple[str, ...] = ()
 
     def offer(self, evidence: Evidence, wants: Wants) -> Offer:
@@ -72,6 +80,7 @@ class Machine:
         script = evidence.main.body.text if evidence.main else ""
         asked = interpreter.ask(wants.python, evidence.submission, script)
         made = plan.make(evidence, asked, self.hardware, self.data, wants.wishes, self.remarks)
+        made = replace(made, swaps=self.swaps)
         problem = None if wants.ignore_missing else plan.what_is_missing(made)
         if isinstance(self.sandbox, SandboxUnavailable):
             return Offer(made, str(self.sandbox), enclosed=False, problem=problem or self.sandbox)
@@ -114,4 +123,14 @@ def _with(wants: Wants, found: Hardware, *remarks: str) -> Machine:
     except SandboxUnavailable as problem:
         backend = problem
     data = check(wants.data, wants.tokenizer) if wants.data else None
-    return Machine(found, data, backend, tuple(filter(None, (*remarks, wants.remark))))
+    return Machine(found, data, backend, _swaps(data, wants), tuple(filter(None, (*remarks, wants.remark))))
+
+
+def _swaps(data: Data | None, wants: Wants) -> tuple[Swap, ...]:
+    """The other inputs that were asked for, looked at before any time is spent."""
+    if data is None and (wants.held_out or wants.shuffle):
+        name = "--swap-val" if wants.held_out else "--shuffle-docs"
+        raise TargetError(f"{name} needs the validation shards", hint="name their folder with --data")
+    made = [held_out(data, wants.held_out)] if data and wants.held_out else []
+    made += [shuffled(data)] if data and wants.shuffle else []
+    return (*made, Swap(Input.AGAIN)) if wants.again else tuple(made)

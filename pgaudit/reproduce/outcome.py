@@ -13,7 +13,10 @@ from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.numbers import byte_count, number
 from pgaudit.level import TOLERANCE
 from pgaudit.policy import Edition
+from pgaudit.reproduce import divisor
+from pgaudit.reproduce.calibration import Calibration
 from pgaudit.reproduce.check import OPEN, Check, Status
+from pgaudit.reproduce.curves import Overlay
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.result import SeedResult
 from pgaudit.reproduce.significance import step_over_record
@@ -49,6 +52,11 @@ class Reproduction:
     """Why later seeds were not run."""
     bundled: str = ""
     """The preset of the bundled reference trainer, if that is what was run."""
+    calibration: Calibration | None = None
+    overlays: tuple[Overlay, ...] = ()
+    """The curve of each seed beside that of the submitted log."""
+    swaps: tuple[SeedResult, ...] = ()
+    """The first seed with other inputs."""
 
     @property
     def result(self) -> Result:
@@ -62,13 +70,17 @@ class Reproduction:
 
 
 def judge(
-    evidence: Evidence, plan: Plan, seeds: Sequence[SeedResult], margin: float = MARGIN
+    evidence: Evidence, plan: Plan, seeds: Sequence[SeedResult], margin: float = MARGIN, factor: float | None = None
 ) -> tuple[tuple[Check, ...], Equivalence | None, tuple[str, ...]]:
-    """Every check, the comparison of the score, and what is worth a remark."""
+    """Every check, the comparison of the score, and what is worth a remark.
+
+    ``factor`` is how many times as long this node takes; times are shown divided by it where the caller asks for that.
+    """
     score, check = _score(evidence.claims, plan, seeds, margin)
-    checks = [check, _size(evidence, seeds), *_times(evidence.edition, plan, seeds), _clock(seeds)]
+    checks = [check, _size(evidence, seeds), *_times(evidence.edition, plan, seeds, factor), _clock(seeds)]
     step = step_over_record(evidence, plan, seeds)
     checks += [step] if step else []
+    checks += divisor.check(plan, seeds)
     return tuple(checks), score, tuple(_remarks(evidence, seeds))
 
 
@@ -164,7 +176,7 @@ def _size(evidence: Evidence, seeds: Sequence[SeedResult]) -> Check:
     return Check("size", status, shown, f"{most:,} B", f"the limit is {limit:,} B", source)
 
 
-def _times(edition: Edition, plan: Plan, seeds: Sequence[SeedResult]) -> Iterator[Check]:
+def _times(edition: Edition, plan: Plan, seeds: Sequence[SeedResult], factor: float | None) -> Iterator[Check]:
     source = "the supervisor's clock over the output"
     grace = edition["train_grace_seconds"].applied
     for name, limit, own, ending in (
@@ -187,6 +199,11 @@ def _times(edition: Edition, plan: Plan, seeds: Sequence[SeedResult]) -> Iterato
             yield Check(name, Status.FAILS, stated, shown, f"seed {who} went over {whose}", source)
         elif not plan.hardware.is_reference:
             because = f"measured on {plan.hardware.name}; the challenge's limits are for 8xH100"
+            known = [value for value in most if value is not None]
+            if factor and known:
+                because += (
+                    f"; divided by the calibration's {factor:.3g} it would be at most {max(known) / factor:.1f} s there"
+                )
             yield Check(name, Status.NOT_COMPARABLE, stated, shown, because, source)
         elif not seeds or any(value is None for value in most):
             yield Check(

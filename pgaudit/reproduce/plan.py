@@ -15,6 +15,7 @@ from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.readme import Command
 from pgaudit.reproduce.data import Data
 from pgaudit.reproduce.hardware import Hardware
+from pgaudit.reproduce.inputs import Swap
 from pgaudit.reproduce.interpreter import Interpreter
 from pgaudit.reproduce.stored import decode, encode
 from pgaudit.reproduce.supervise import Bounds
@@ -62,6 +63,8 @@ class Plan:
     files: str
     """Digest of the submission's files."""
     remarks: tuple[str, ...] = field(default=(), compare=False)
+    swaps: tuple[Swap, ...] = field(default=(), compare=False)
+    """What the first seed is run with once more, after all seeds."""
 
     def command(self, seed: int) -> tuple[str, ...]:
         """The command line of one seed."""
@@ -77,9 +80,11 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Identity of what is run; a run can be gone on with only by the same. Seeds may be added."""
+        """Identity of what is run; a run can be gone on with only by the same. Seeds and swaps may be added."""
         # Which of a machine's GPUs are free, and how many bytes of them, changes by the minute; their model does not.
-        parts = asdict(replace(self, seeds=(), remarks=(), hardware=Hardware())) | {"hardware": self.hardware.name}
+        parts = asdict(replace(self, seeds=(), remarks=(), swaps=(), hardware=Hardware())) | {
+            "hardware": self.hardware.name
+        }
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     def document(self) -> dict[str, Any]:
@@ -106,6 +111,7 @@ class Plan:
             "limits": asdict(self.bounds) | {f"process_{name}": value for name, value in asdict(self.limits).items()},
             "limits_of_the_caller": self.own_limits,
             "data": None if self.data is None else {name: _plain(value) for name, value in asdict(self.data).items()},
+            "swaps": [{name: _plain(value) for name, value in asdict(swap).items()} for swap in self.swaps],
             "digest": self.digest,
             "remarks": list(self.remarks),
         }

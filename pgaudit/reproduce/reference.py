@@ -23,7 +23,6 @@ script, folder = bundle(PRESETS[sys.argv[1]]), Path(sys.argv[2])
 (folder / "train_gpt.py").write_text(script, "utf-8")
 (folder / "requirements.txt").write_text(requirements(script), "utf-8")
 """
-"""In a process of its own: torch is larger than all of pgaudit."""
 
 
 class TrainerFailed(PgauditError):
@@ -45,12 +44,26 @@ def write(preset: str, folder: Path, seeds: tuple[int, ...], *, tiny: bool) -> N
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TrainerFailed(f"{folder}: cannot write: {error.strerror}", "name another folder with --runs") from None
-    command = [sys.executable, "-c", _WRITE, preset, str(folder)]
     if tiny:
         listed = ",".join(map(str, seeds))
-        command = [sys.executable, "-m", "reference_trainer", preset, "--tiny", "--seeds", listed, "--out", str(folder)]
+        _run("-m", "reference_trainer", preset, "--tiny", "--seeds", listed, "--out", str(folder))
+    else:
+        trainer_says(_WRITE, preset, str(folder))
+
+
+def trainer_says(code: str, *arguments: str) -> list[str]:
+    """The lines that a piece of Python prints in a process of its own: torch is larger than all of pgaudit.
+
+    Raises ``TrainerFailed`` where torch is missing or the code fails.
+    """
+    return _run("-c", code, *arguments).splitlines()
+
+
+def _run(*arguments: str) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=SECONDS)
+        done = subprocess.run(
+            [sys.executable, *arguments], capture_output=True, text=True, errors="replace", check=False, timeout=SECONDS
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise TrainerFailed(f"the reference trainer did not run: {type(error).__name__}") from None
     if done.returncode != 0:
@@ -58,6 +71,7 @@ def write(preset: str, folder: Path, seeds: tuple[int, ...], *, tiny: bool) -> N
         raise TrainerFailed(
             f"the reference trainer failed: {said}", "it needs the extra `reproduce` (torch, numpy, sentencepiece)"
         )
+    return done.stdout
 
 
 def tiny_data(folder: Path, preset: str) -> tuple[Path, Path]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from pgaudit.evidence.denominator import every_evaluation
 from pgaudit.evidence.logs import Log, Stop
 from pgaudit.evidence.sizes import run_size
+from pgaudit.reproduce.curves import Curve, curve_of
+from pgaudit.reproduce.inputs import Input
 from pgaudit.reproduce.sampling import GpuUse
 from pgaudit.reproduce.supervise import Ending, Observed
 from pgaudit.reproduce.weigh import Weighed
@@ -56,6 +59,20 @@ class SeedResult:
     left_running: int
     output: str
     """Where its output is kept."""
+    curve: Curve = field(default_factory=Curve)
+    """Its losses by step."""
+    input: str = Input.OFFICIAL
+    """What it was given."""
+    model_sha256: str = ""
+    rounding: float = 0.0
+    """Relative error that rounding of the printed val_loss and val_bpb allows in their ratio."""
+    tokens_per_byte: float | None = None
+    """The most that any of its whole evaluations, those during training too, implies by its loss and bpb."""
+
+    @property
+    def label(self) -> str:
+        """The seed, and its input where that is not the official one."""
+        return str(self.seed) if self.input == Input.OFFICIAL else f"{self.seed}, {self.input}"
 
     @property
     def finished(self) -> bool:
@@ -81,6 +98,7 @@ class SeedResult:
         """Back from JSON values."""
         known: dict[str, Any] = {each.name: document[each.name] for each in fields(cls)}
         known["gpu"] = GpuUse(**known["gpu"]) if known["gpu"] else None
+        known["curve"] = Curve.read(known["curve"])
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in known.items()
         }
@@ -96,6 +114,7 @@ def result_of(seed: int, seen: Observed, weighed: Weighed, gpu: GpuUse | None, o
     if seen.ending is Ending.FINISHED and not (final and final.val_bpb):
         explanation = "the command ended without printing a val_bpb"
     stages = seen.stages
+    printed = [figure for figure in (final.val_loss, final.val_bpb) if figure and figure.value] if final else []
     return SeedResult(
         seed,
         str(seen.ending),
@@ -127,4 +146,9 @@ def result_of(seed: int, seen: Observed, weighed: Weighed, gpu: GpuUse | None, o
         gpu,
         seen.left,
         output,
+        curve_of(log, stages.arrivals),
+        Input.OFFICIAL,
+        weighed.model_sha256,
+        sum(abs(figure.error / figure.value) for figure in printed),
+        max((each.tokens_per_byte * (1 + each.slack) for each in every_evaluation(log)), default=None),
     )

@@ -1,16 +1,17 @@
-"""Runs the seeds of a plan one after the other, each in folders of its own, and writes down each that is done."""
+"""Runs the seeds of a plan, then its swaps, one after the other in folders of their own, and writes down each that is done."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from pgaudit.errors import ExitCode, PgauditError
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.reproduce import reads
+from pgaudit.reproduce.inputs import Swap
 from pgaudit.reproduce.ledger import Ledger
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.result import SeedResult, result_of
@@ -34,7 +35,7 @@ class RunFailed(PgauditError):
 class Observer:
     """Who watches: called when a seed begins, with every line of output, and when a seed is done."""
 
-    begin: Callable[[int], None] = lambda _seed: None
+    begin: Callable[[str], None] = lambda _label: None
     line: Callable[[Stages, float], None] = lambda _stages, _now: None
     done: Callable[[SeedResult], None] = lambda _result: None
 
@@ -56,7 +57,7 @@ def run_seeds(
             results.append(SeedResult.read(known))
         else:
             ledger.start(seed)
-            observer.begin(seed)
+            observer.begin(str(seed))
             result = run_seed(plan, seed, evidence, backend, runs / f"run{ledger.run}" / f"seed{seed}", observer)
             ledger.finish(seed, result.document())
             observer.done(result)
@@ -64,6 +65,41 @@ def run_seeds(
         if seed != plan.seeds[-1] and (why := stop(results)):
             return results, why
     return results, ""
+
+
+def run_swaps(
+    plan: Plan, evidence: Evidence, backend: Backend, ledger: Ledger, runs: Path, observer: Observer
+) -> list[SeedResult]:
+    """The first seed once more for each swap of the plan."""
+    return [
+        _run_swap(plan, swap, evidence, backend, ledger, runs / f"run{ledger.run}", observer) for swap in plan.swaps
+    ]
+
+
+def _run_swap(
+    plan: Plan, swap: Swap, evidence: Evidence, backend: Backend, ledger: Ledger, folder: Path, observer: Observer
+) -> SeedResult:
+    seed, given = plan.seeds[0], (swap.input.value, swap.sha256)
+    known = ledger.finished(seed, given)
+    if known is not None:
+        return SeedResult.read(known)
+    ledger.start(seed, given)
+    observer.begin(f"{seed}, {swap.input}")
+    written = folder / "inputs" / swap.name
+    try:
+        shutil.rmtree(written, ignore_errors=True)
+        changed = replace(plan, data=swap.data(plan.data, written))
+    except OSError as error:
+        raise RunFailed(
+            f"another input could not be written to {written}: {error.strerror}",
+            "finished seeds are kept; --resume goes on",
+        ) from None
+    own = folder / f"seed{seed}-{swap.name}"
+    result = replace(run_seed(changed, seed, evidence, backend, own, observer), input=swap.input.value)
+    shutil.rmtree(written, ignore_errors=True)  # as large as the validation shards, and made again in seconds
+    ledger.finish(seed, result.document(), given)
+    observer.done(result)
+    return result
 
 
 def run_seed(

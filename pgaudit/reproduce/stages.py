@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pgaudit.evidence.logs import Reader
+from pgaudit.evidence.logs import Kept, Reader
 
 BATCHED = 0.005
 """Seconds: lines nearer than this came out of one buffer and say nothing of when they were printed."""
@@ -46,6 +46,8 @@ class Stages:
     batched: int = 0
     """Lines of training steps that came together with the one before."""
     lines: int = 0
+    arrivals: Kept[tuple[int, float]] = field(default_factory=Kept)
+    """Number of each line of a training step, and when it came."""
     _previous: tuple[float, float | None] | None = None
     """When the last line of a step came, and its own time; none after a validation."""
 
@@ -94,6 +96,7 @@ class Stages:
                 self.compared += now - then
                 self.reported += seconds - before
         self.last_step = now
+        self.arrivals.append((self.lines, now))
         self._previous = now, seconds
 
     def _last_step_scored(self) -> bool:

@@ -56,6 +56,15 @@ class Equivalence:
         """Whether the claim lies inside the interval of the re-run."""
         return None if self.low is None or self.high is None else self.low <= 0 <= self.high
 
+    @property
+    def tests_interval(self) -> tuple[float, float] | None:
+        """The 90 % interval of the difference: it lies inside the margin exactly where both one-sided tests reject."""
+        if self.low is None or self.high is None:
+            return None
+        freedom = self.seeds - 1
+        reach = (self.high - self.low) / 2 * quantile(1 - ALPHA, freedom) / quantile(1 - ALPHA / 2, freedom)
+        return self.difference - reach, self.difference + reach
+
 
 def equivalence(differences: Sequence[float], *, margin: float = MARGIN, paired: bool = False) -> Equivalence:
     """Judge the differences of one seed or more. Raises ``ValueError`` for none, or for a margin that is not positive."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import types
 from dataclasses import fields, is_dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 
 def encode(value: Any) -> Any:
-    """A value made of dataclasses, tuples, paths and JSON's own scalars."""
+    """A value made of dataclasses, tuples, paths, words of an enumeration and JSON's own scalars."""
     if is_dataclass(value):
         return {each.name: encode(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, tuple):
@@ -28,4 +29,4 @@ def decode(kind: Any, value: Any) -> Any:
     if is_dataclass(kind) and isinstance(kind, type):
         hints = get_type_hints(kind)
         return kind(**{each.name: decode(hints[each.name], value[each.name]) for each in fields(kind)})
-    return Path(value) if kind is Path else value
+    return kind(value) if isinstance(kind, type) and issubclass(kind, (Path, StrEnum)) else value

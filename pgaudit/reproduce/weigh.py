@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import zlib
@@ -35,6 +36,7 @@ class Weighed:
     """Shipped files that the run changed or removed in its copy."""
     files_read: tuple[str, ...] | None = None
     """Shipped files beside the code that it read; ``None`` where reads are not recorded."""
+    model_sha256: str = ""
 
     @property
     def total(self) -> int | None:
@@ -70,16 +72,17 @@ def weigh(
     after = inventory(folder)
     fresh = [(folder / path, path) for path in after if after[path] != before.get(path)]
     fresh += [(temporary / path, f"/tmp/{path}") for path in inventory(temporary)]  # noqa: S108 -- its name inside the sandbox
-    models = [(size, name) for file, name in fresh if (size := _compressed_size(file))]
-    model, name = max(models, default=(None, ""))
+    models = [(size, name, file) for file, name in fresh if (size := _compressed_size(file))]
+    model, name, found = max(models, default=(None, "", None))
     altered = tuple(sorted(path for path in before if after.get(path) != before[path]))
     helpers = dict(sizes.helpers)
     if read is not None:
         helpers = {path: before[path][0] for path in read if path != main and is_code(path)}
     code = (sizes.script or 0) + sum(helpers.values())
-    others = sum(size for size, _ in models) - (model or 0)
+    others = sum(size for size, *_ in models) - (model or 0)
     more = None if read is None else tuple(sorted(read - {main, *helpers}))
-    return Weighed(code, (main, *sorted(helpers)), model, name, others, altered, more)
+    digest = _sha256(found) if found else ""
+    return Weighed(code, (main, *sorted(helpers)), model, name, others, altered, more, digest)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
@@ -92,6 +95,15 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
                 continue
             if stat.S_ISREG(found.st_mode):
                 yield os.path.relpath(path, folder), found
+
+
+def _sha256(file: Path) -> str:
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with open(handle, "rb") as stream:  # noqa: PTH123 -- a descriptor
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _compressed_size(file: Path) -> int | None:

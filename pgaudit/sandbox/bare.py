@@ -24,12 +24,19 @@ class Bare:
 
     def prepare(self, box: Box) -> None:
         """Put what the program is to read where it looks for it: below its own folder."""
+        targets = [mount.target for mount in box.readable]
         for mount in box.readable:
             if not mount.target.startswith(f"{WORK}/"):
                 continue
             link = box.folder / mount.target.removeprefix(f"{WORK}/")
             link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(mount.source)
+            if inside := {target for target in targets if target.startswith(f"{mount.target}/")}:
+                link.mkdir()  # a link to it would put what is mounted inside into the folder itself
+                for path in mount.source.iterdir():
+                    if f"{mount.target}/{path.name}" not in inside:
+                        (link / path.name).symlink_to(path)
+            else:
+                link.symlink_to(mount.source)
 
     def command(self, box: Box) -> list[str]:
         """The command under its limits, in its folder, with the paths of the sandbox replaced by those of this machine."""

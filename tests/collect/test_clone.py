@@ -68,6 +68,14 @@ def test_two_folders_are_two_submissions(repository: Repository, start: str) -> 
     assert list(folders(read(repository, 7))) == [f"{TRACK}/a", f"{TRACK}/b"]
 
 
+def test_one_folder_of_a_pull_request_can_be_named(repository: Repository, start: str) -> None:
+    repository.pull(7, repository.commit(BASE | {f"{TRACK}/{name}/train_gpt.py": name for name in "ba"}, start))
+    assert list(folders(collect(f"{TRACK}/b/", repo=repository.path, pr=7))) == [f"{TRACK}/b"]
+    with pytest.raises(TargetError, match="adds no record folder") as caught:
+        collect(f"{TRACK}/old", repo=repository.path, pr=7)
+    assert caught.value.hint == f"it adds: {TRACK}/a, {TRACK}/b"
+
+
 def test_a_nested_copy_keeps_its_prefix(repository: Repository, start: str) -> None:
     repository.pull(7, repository.commit(BASE | {f"parameter-golf/{TRACK}/a/train_gpt.py": "a"}, start))
     assert folders(read(repository, 7)) == {f"parameter-golf/{TRACK}/a": {"train_gpt.py": True}}

@@ -188,7 +188,7 @@ def test_files_and_folders_that_may_not_be_read_are_listed(unprivileged: Path) -
         ({"pr": 1}, "--pr, --rev and --base"),
         ({"repo": Path()}, "a clone holds many submissions"),
         ({"repo": Path(), "pr": 1, "rev": "main"}, "a clone holds many submissions"),
-        ({"repo": Path(), "pr": 1, "base": "main"}, "--pr N already says what to read"),
+        ({"repo": Path(), "pr": 1, "base": "main"}, "--pr N already says what it is compared with"),
     ],
 )
 def test_options_that_do_not_go_together(options: dict[str, Path | int | str], message: str) -> None:

@@ -475,3 +475,20 @@ def test_every_place_is_the_line_that_it_names(parts: list[str]) -> None:
 @given(st.binary())
 def test_any_bytes_are_read(data: bytes) -> None:
     assert log_of(data).lines <= data.count(b"\n") + 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "step:{0}/3 train_loss:2.5",
+        "step:3/{0} train_loss:2.5",
+        "step:{0}/3 val_loss:2.5 val_bpb:1.2",
+        "seed:{0}",
+        "train_shards:{0}",
+        "world_size:{0}",
+    ],
+)
+def test_a_number_that_no_run_counts_to_is_none(line: str) -> None:
+    log = log_of(line.format("9" * 5000))
+    assert (log.train_steps, log.seeds, log.train_shards, log.world_size) == ((), (), (), None)
+    assert [metric.step for metric in log.metrics] in ([], [None])

@@ -73,6 +73,17 @@ def test_the_rest_of_a_loop_line_is_read() -> None:
     assert (command.script, command.environment) == ("train_gpt.py", {"SEED": "$s"})
 
 
+@pytest.mark.parametrize("shell", ["> train_seed$SEED.log 2>&1", ">>log 2> errors.txt", "&> log", "2>&1 | tee log"])
+def test_where_the_output_goes_is_no_argument(shell: str) -> None:
+    (command,) = commands_of(f"torchrun train_gpt.py --steps 2 {shell}")
+    assert command.arguments == ("--steps", "2")
+
+
+def test_a_placeholder_is_no_redirection() -> None:
+    (command,) = commands_of("SEED=<seed> torchrun train_gpt.py --name a>b")
+    assert (command.environment, command.arguments) == ({"SEED": "<seed>"}, ("--name", "a>b"))
+
+
 def test_values_that_double_stay_bounded() -> None:
     (command,) = commands_of("X=ab\n" + "X=$X$X\n" * 60 + "python train.py\n")
     assert len(command.environment["X"]) == MAX_VALUE

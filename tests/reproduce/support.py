@@ -64,6 +64,42 @@ def write_folder(folder: Path, claimed: dict[int, float] | None = None, **replac
     return folder
 
 
+LOSSES = """\
+import math, os, time
+SEED, STEPS = int(os.environ["SEED"]), 60
+def loss(step):
+    return 2.1 + 3.5 * math.exp(-step / 12) + 0.03 * math.sin(7 * step + SEED)
+"""
+"""A curve with the noise of batches, which is the same whenever a seed is run."""
+
+
+def write_folder_with_curves(folder: Path, *, apart_from: int = 10**9, gap: float = 0.15) -> Path:
+    """A submission that prints a loss by step, and ships a log of each seed that lies lower from a step on."""
+    write_folder(folder, begin="STEPS, PACE = 60, 0.002")
+    script = (folder / "train_gpt.py").read_text()
+    script = script.replace("train_loss:2.5", "train_loss:{loss(step):.4f}").replace("# trained", SCORED)
+    (folder / "train_gpt.py").write_text(LOSSES + script)
+    for seed in SEEDS:
+        (folder / f"train_seed{seed}.log").write_text(_log(seed, apart_from, gap))
+    return folder
+
+
+SCORED = 'print(f"step:{STEPS}/{STEPS} val_loss:{loss(STEPS):.4f} val_bpb:{loss(STEPS) / 1.7:.4f}", flush=True)'
+
+
+def _log(seed: int, apart_from: int, gap: float) -> str:
+    space: dict[str, Any] = {"__name__": "losses"}
+    source = LOSSES.replace('int(os.environ["SEED"])', str(seed))
+    exec(source, space)
+    steps = range(1, 61)
+    losses = {step: space["loss"](step) - (gap if step >= apart_from else 0) for step in steps}
+    lines = [f"seed:{seed}", *(f"step:{s}/60 train_loss:{losses[s]:.4f} train_time:{2 * s}ms" for s in steps)]
+    lines.append(f"step:60/60 val_loss:{losses[60]:.4f} val_bpb:{losses[60] / 1.7:.4f}")
+    score = SCORES[seed]
+    lines.append(f"final_int8_zlib_roundtrip val_loss:{score * NATS_PER_BPB:.6f} val_bpb:{score:.6f} eval_time:10ms")
+    return "\n".join(lines) + "\n"
+
+
 @dataclass(frozen=True)
 class Done:
     """What a re-run came to."""

@@ -59,7 +59,7 @@ def test_an_honest_submission_holds(rerun: Rerun) -> None:
 
 def test_the_document_follows_the_schema_of_the_scan(rerun: Rerun, tmp_path: Path) -> None:
     rerun()
-    again = run_pgaudit("reproduce", tmp_path / "submission", "--runs", tmp_path / "runs", "--seeds", "42", "--gpus", "0", "--format", "json")  # fmt: skip
+    again = run_pgaudit("reproduce", tmp_path / "submission", "--runs", tmp_path / "runs", "--seeds", "42", "--gpus", "0", "--format", "json", "--again")  # fmt: skip
     schema = json.loads(resources.files(output).joinpath("report.schema.json").read_text("utf-8"))
     jsonschema.validate(json.loads(again.out), schema, format_checker=jsonschema.FormatChecker())
 

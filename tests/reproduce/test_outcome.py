@@ -14,11 +14,13 @@ from pgaudit import policy
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.output import Format
 from pgaudit.output.reproduction import render, render_plan
+from pgaudit.reproduce.calibration import Calibration, pace
 from pgaudit.reproduce.check import Status
 from pgaudit.reproduce.hardware import Gpu, Hardware
 from pgaudit.reproduce.interpreter import Interpreter
 from pgaudit.reproduce.outcome import Reproduction, Result, hopeless, judge
 from pgaudit.reproduce.plan import Plan, Wishes, make
+from pgaudit.reproduce.reference import TrainerFailed
 from pgaudit.reproduce.report import report_of
 from pgaudit.reproduce.result import SeedResult
 from pgaudit.submission import Collected, File, Origin, Submission
@@ -258,3 +260,35 @@ def test_an_open_sandbox_is_said_in_the_comment() -> None:
     run = replace(reproduction(CPU), enclosed=False, sandbox="none")
     report = report_of(run, collected(), policy.load().edition_at(None), scan=False)
     assert "was not enclosed" in render(run, report, Format.MARKDOWN)
+
+
+def test_the_pace_of_a_node_is_taken_from_outside() -> None:
+    result = replace(SEED, steps=301, stepping=300 * 0.35, reported_compared=300 * 0.04)
+    paced = pace(result, "1 x NVIDIA H200", tiny=False)
+    assert paced.seconds_per_step == pytest.approx(0.35)
+    assert paced.factor == pytest.approx(0.35 / 0.043544, rel=1e-4)
+    assert pace(result, "CPU", tiny=True).factor is None
+    with pytest.raises(TrainerFailed, match="did not finish: boom"):
+        pace(replace(result, ending="crashed", explanation="boom"), "CPU", tiny=False)
+
+
+def test_a_scaled_time_is_shown_and_never_a_pass() -> None:
+    evidence = evidence_of(collected())
+    plan = plan_of(evidence, H200)
+    checks, _, _ = judge(evidence, plan, each(training=4800.0, stepping=4790.0), factor=8.0)
+    (check,) = [check for check in checks if check.name == "training time"]
+    assert check.status is Status.NOT_COMPARABLE
+    assert "divided by the calibration's 8 it would be at most 600.0 s" in check.because
+    on_reference, _, _ = judge(evidence, plan_of(evidence, H100), SEEDS, factor=8.0)
+    assert not any("calibration" in check.because for check in on_reference)
+
+
+def test_the_pace_is_in_every_report() -> None:
+    run = replace(reproduction(H200), calibration=Calibration("1 x NVIDIA H200", 300, 0.35, 0.0435))
+    found = collected()
+    report = report_of(run, found, policy.load().edition_at(None), scan=True)
+    for style in (Format.TERMINAL, Format.MARKDOWN):
+        assert "350.00 ms per step" in render(run, report, style)
+        assert "8.05 times" in render(run, report, style)
+    document = json.loads(render(run, report, Format.JSON))["submissions"][0]["reproduction"]
+    assert document["calibration"]["factor"] == pytest.approx(0.35 / 0.0435)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from pgaudit.errors import ExitCode
 from pgaudit.sandbox import Box, Limits, Mount, SandboxUnavailable, find
 from pgaudit.sandbox.bare import Bare
+from pgaudit.sandbox.box import WORK
 from pgaudit.sandbox.bubblewrap import Bubblewrap
 from pgaudit.sandbox.containers import Container
 
@@ -77,6 +79,19 @@ def test_bare_says_what_it_is_and_keeps_the_limits(box: Box) -> None:
     assert f"--chdir={box.folder}" in words
     assert f"HOME={box.folder}" in words
     assert (box.folder / "data/shards").is_symlink()
+
+
+def test_bare_puts_one_file_in_place_of_another_and_leaves_the_folder_alone(box: Box, tmp_path: Path) -> None:
+    shards, other = tmp_path / "own", tmp_path / "other.bin"
+    shards.mkdir()
+    for name in ("train.bin", "val.bin"):
+        (shards / name).write_text("official")
+    other.write_text("other")
+    mounts = (Mount(shards, f"{WORK}/data/own"), Mount(other, f"{WORK}/data/own/val.bin"))
+    Bare().prepare(replace(box, readable=mounts))
+    assert (box.folder / "data/own/val.bin").read_text() == "other"
+    assert (box.folder / "data/own/train.bin").read_text() == "official"
+    assert (shards / "val.bin").read_text() == "official"
 
 
 def test_without_a_sandbox_it_refuses_and_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
