@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import unified_diff
+from difflib import SequenceMatcher, unified_diff
 
 LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
@@ -32,6 +33,39 @@ class Repair:
     changes: tuple[Change, ...]
     left: tuple[str, ...]
     """What is missing and no file states for certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Whole lines of one file and what should stand in their place, as a review suggests it."""
+
+    path: str
+    """Relative to the record folder."""
+    first: int
+    """1-based; the lines from ``first`` to ``last``, both included, are replaced."""
+    last: int
+    lines: tuple[str, ...]
+    """Without their ends."""
+    because: tuple[str, ...]
+    """What states the values, for all changes of the file."""
+
+
+def replacements(repair: Repair) -> Iterator[Replacement]:
+    """The repair by lines. What is only added replaces the line before it by that line and the new ones.
+
+    Nothing for a file whose line ends are not plain: a suggestion would write others.
+    """
+    before, after = repair.before.split("\n"), repair.after.split("\n")
+    if "\r" in repair.before:
+        return
+    because = tuple(f"{change.key}: {change.value} ({change.because})" for change in repair.changes)
+    for tag, first, last, start, end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if tag == "equal":
+            continue
+        if first == last:  # an addition hangs on the line before it, or on the first line of the file
+            first, last = max(first - 1, 0), max(last, 1)
+            start, end = max(start - 1, 0), end if start else end + 1
+        yield Replacement(repair.path, first + 1, last, tuple(after[start:end]), because)
 
 
 def diff(path: str, before: str, after: str) -> str:

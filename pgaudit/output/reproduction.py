@@ -16,8 +16,6 @@ from pgaudit.reproduce.outcome import Check, Reproduction, Status
 from pgaudit.reproduce.plan import Plan
 
 WIDTH = 100
-SCHEMA_VERSION = "1.1"
-"""The scan's schema with ``reproduction`` added to the record folder."""
 MARKS = {Status.HOLDS: "✓", Status.FAILS: "✗"}
 NO_SANDBOX = "**The submission was not enclosed: it could have changed what was measured.**"
 
@@ -26,7 +24,6 @@ def render(run: Reproduction, report: Report, style: Format) -> str:
     """The report in one format."""
     if style is Format.JSON:
         whole = document(report)
-        whole["schema_version"] = SCHEMA_VERSION
         whole["submissions"][0]["reproduction"] = measurements(run)
         return json.dumps(whole, indent=2, allow_nan=False) + "\n"
     lines = _markdown(run, report) if style is Format.MARKDOWN else _terminal(run, report)
