@@ -25,6 +25,7 @@ from pgaudit.verdict import Level, decide
 from pgaudit.waivers import Waivers
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 def audit(
@@ -82,6 +83,7 @@ def audit_folder(evidence: Evidence, rulebook: Rulebook, waivers: Waivers) -> Fo
         outcomes=outcomes,
         track=submission.track,
         head=submission.origin.head,
+        score=or_gap("score", lambda: score_of(evidence), None)[0],
         measures=measured,
         replacements=or_gap("fix", lambda: replacements_of(evidence), ())[0],  # what is only offered decides nothing
     )
@@ -99,12 +101,18 @@ def set_aside(found: list[Finding], submission: Submission, waivers: Waivers) ->
     return counting, waived
 
 
-def or_gap(check: str, ask: Callable[[], T], otherwise: T) -> tuple[T, list[Gap]]:
+def or_gap(check: str, ask: Callable[[], T], otherwise: U) -> tuple[T | U, list[Gap]]:
     """What a reader answers; or else ``otherwise``, and why it could not."""
     try:
         return ask(), []
     except Exception as error:  # noqa: BLE001 -- whatever a submission makes a reader raise
         return otherwise, [Gap(check, crashed(error))]
+
+
+def score_of(evidence: Evidence) -> Location | None:
+    """Where the score is printed that the walk followed."""
+    run = evidence.run
+    return run.at(run.score.place.spot) if run and run.score else None
 
 
 def replacements_of(evidence: Evidence) -> tuple[Replacement, ...]:

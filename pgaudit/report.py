@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pgaudit.errors import ExitCode
 from pgaudit.evidence.measures import Measure
-from pgaudit.finding import Confidence, Finding, Gap, Severity
+from pgaudit.finding import Confidence, Finding, Gap, Location, Severity
 from pgaudit.fix.repair import Replacement
 from pgaudit.rule import Rule
 from pgaudit.submission import Origin
@@ -60,6 +60,8 @@ class FolderReport:
     """By rule id."""
     track: str | None = None
     head: str | None = None
+    score: Location | None = None
+    """The print of the score that was followed through the code; ``None`` where none was reached."""
     measures: tuple[Measure, ...] = ()
     """What was read for the limits of the challenge."""
     replacements: tuple[Replacement, ...] = ()

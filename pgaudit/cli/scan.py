@@ -21,6 +21,8 @@ from pgaudit.cli.common import (
     submissions,
     writing,
 )
+from pgaudit.cli.review import MOST_INLINE, MostInline, publish
+from pgaudit.errors import TargetError
 from pgaudit.output import Format
 from pgaudit.report import FailOn
 
@@ -38,6 +40,10 @@ def scan(
     corpus: CorpusFile = None,
     output: OutputFile = None,
     edition: EditionDate = None,
+    post: Annotated[
+        bool, typer.Option("--post", help="Post the report as a review as well; for OWNER/REPO#N only.")
+    ] = False,
+    most_inline: MostInline = MOST_INLINE,
 ) -> None:
     """Audit one submission without running it: what breaks a rule, where, by which ruling."""
     from pgaudit import policy, rulebook
@@ -47,7 +53,22 @@ def scan(
     book = rulebook.load()
     set_aside = read_waivers(waivers, book)
     collected = submissions(target, repo, pr, rev, base)
+    if post and not collected.origin.repository:
+        raise TargetError(
+            "--post needs a pull request on GitHub, as OWNER/REPO#N",
+            hint="for a clone: scan --format json --output REPORT.json, then pgaudit review post REPORT.json",
+        )
     report = audit(collected, book, policy.load(), set_aside, edition.date() if edition else None, read_corpus(corpus))
     with writing(output) as stream:
         stream.write(render(report, style, explain=explain, interactive=stream.isatty()))
+    if post and report.origin.repository and report.origin.pr:
+        publish(
+            report,
+            book,
+            report.origin.repository,
+            report.origin.pr,
+            dry_run=False,
+            most_inline=most_inline,
+            fail_on=fail_on,
+        )
     raise typer.Exit(report.exit_code(fail_on))

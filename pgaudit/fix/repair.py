@@ -62,10 +62,11 @@ def replacements(repair: Repair) -> Iterator[Replacement]:
     for tag, first, last, start, end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if tag == "equal":
             continue
-        if first == last:  # an addition hangs on the line before it, or on the first line of the file
-            first, last = max(first - 1, 0), max(last, 1)
-            start, end = max(start - 1, 0), end if start else end + 1
-        yield Replacement(repair.path, first + 1, last, tuple(after[start:end]), because)
+        # An addition has no line to replace: it hangs on the one before it, or on the first line of the file.
+        above = int(first == last and first > 0)
+        below = int(first == last == 0)
+        lines = tuple(after[start - above : end + below])
+        yield Replacement(repair.path, first - above + 1, last + below, lines, because)
 
 
 def diff(path: str, before: str, after: str) -> str:

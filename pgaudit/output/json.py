@@ -67,6 +67,7 @@ def submission(folder: FolderReport) -> dict[str, Any]:
         "outcomes": {rule_id: outcome.value for rule_id, outcome in sorted(folder.outcomes.items())},
         "track": folder.track,
         "head": folder.head,
+        "score": location(folder.score) if folder.score else None,
         "measures": [measure(m) for m in folder.measures],
         "replacements": [replacement(r) for r in folder.replacements],
     }
