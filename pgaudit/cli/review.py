@@ -83,7 +83,7 @@ def publish(
     from pgaudit.review.posting import post as bring_up_to_date
 
     server = (os.environ.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
-    style = Style(most_inline, fail_on, f"{server}/{repository}/blob/{origin.head}/")
+    style = Style(most_inline, fail_on, f"{server}/{repository}")
 
     def made(diff: Diff, refused: frozenset[str]) -> Review:
         return compose(report, book, diff, style, refused)

@@ -70,15 +70,15 @@ class Style:
 
     most_inline: int
     fail_on: FailOn
-    blob: str
-    """Address of the files of the head, ending in a slash."""
+    repository: str
+    """Its address, for links to the lines of the head."""
 
 
 def compose(report: Report, book: Rulebook, diff: Diff, style: Style, refused: frozenset[str] = frozenset()) -> Review:
     """The review of a report whose head is known. ``refused`` are the keys of comments that GitHub would not place."""
     assert report.origin.head is not None
     edition = policy.load().edition_at(date.fromisoformat(report.edition))
-    writer = Writer(report, book, edition, style.blob)
+    writer = Writer(report, book, edition, f"{style.repository}/blob/{report.origin.head}/")
     keyed = {folder.folder: list(_keyed(folder)) for folder in report.submissions}
     candidates = [
         comment

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
 import httpx
@@ -142,11 +142,13 @@ class GitHub:
 
     def draft(self, head: str, body: str, comments: list[dict[str, Any]]) -> dict[str, Any]:
         """A review that nobody else sees yet. An account can have one per pull request: a second is refused."""
-        return self._write("POST", f"pulls/{self._number}/reviews", commit_id=head, body=body, comments=comments)
+        return self._write(
+            "POST", f"pulls/{self._number}/reviews", {"commit_id": head, "body": body, "comments": comments}
+        )
 
     def submit(self, review: int, body: str) -> dict[str, Any]:
         """Show the draft to everybody, as a comment: neither an approval nor a request for changes."""
-        return self._write("POST", f"pulls/{self._number}/reviews/{review}/events", event="COMMENT", body=body)
+        return self._write("POST", f"pulls/{self._number}/reviews/{review}/events", {"event": "COMMENT", "body": body})
 
     def drop(self, review: int) -> None:
         """Delete a draft."""
@@ -154,15 +156,15 @@ class GitHub:
 
     def edit_review(self, review: int, body: str) -> None:
         """Replace the text of a review."""
-        self._write("PUT", f"pulls/{self._number}/reviews/{review}", body=body)
+        self._write("PUT", f"pulls/{self._number}/reviews/{review}", {"body": body})
 
     def comment(self, head: str, comment: dict[str, Any]) -> None:
         """Add a comment in the diff."""
-        self._write("POST", f"pulls/{self._number}/comments", commit_id=head, **comment)
+        self._write("POST", f"pulls/{self._number}/comments", {"commit_id": head, **comment})
 
     def edit_comment(self, comment: int, body: str) -> None:
         """Replace the text of a comment."""
-        self._write("PATCH", f"pulls/comments/{comment}", body=body)
+        self._write("PATCH", f"pulls/comments/{comment}", {"body": body})
 
     def delete_comment(self, comment: int) -> None:
         """Delete a comment."""
@@ -170,7 +172,7 @@ class GitHub:
 
     def set_status(self, sha: str, **status: str) -> None:
         """Set the status of a commit."""
-        self._write("POST", f"statuses/{sha}", **status)
+        self._write("POST", f"statuses/{sha}", status)
 
     def resolve(self, thread: str, *, resolved: bool) -> None:
         """Resolve a thread, or open it again."""
@@ -192,18 +194,18 @@ class GitHub:
                 return
             page += 1
 
-    def _one(self, method: str, path: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _one(self, method: str, path: str, content: Mapping[str, Any] | None = None) -> dict[str, Any]:
         found = self._call(method, path, content)
         if not isinstance(found, dict):
             raise self._strange()
         return found
 
-    def _write(self, method: str, path: str, **content: Any) -> dict[str, Any]:
+    def _write(self, method: str, path: str, content: Mapping[str, Any] | None = None) -> dict[str, Any]:
         if self._preview is not None:
             self._show(method, f"{self._http.base_url}{path}", content)
             return {}
         self._pause()
-        found = self._call(method, path, content or None)
+        found = self._call(method, path, content)
         return found if isinstance(found, dict) else {}
 
     def _query(self, query: str, variables: dict[str, Any]) -> Any:
@@ -214,7 +216,7 @@ class GitHub:
             raise Refused(200, f"GitHub's GraphQL answered: {json.dumps(errors)[:300]}")
         return answer["data"]
 
-    def _show(self, method: str, address: str, content: dict[str, Any]) -> None:
+    def _show(self, method: str, address: str, content: Mapping[str, Any] | None) -> None:
         assert self._preview is not None
         # ASCII, so that no text of a submission reaches a terminal raw.
         self._preview.write(f"{method} {address}\n")
@@ -231,7 +233,7 @@ class GitHub:
         self,
         method: str,
         path: str,
-        content: dict[str, Any] | None = None,
+        content: Mapping[str, Any] | None = None,
         *,
         query: dict[str, int] | None = None,
         repeatable: bool = False,
@@ -249,7 +251,13 @@ class GitHub:
         raise AssertionError  # retry_context ends in a return or a raise
 
     def _once(
-        self, method: str, path: str, content: dict[str, Any] | None, query: dict[str, int] | None, *, repeatable: bool
+        self,
+        method: str,
+        path: str,
+        content: Mapping[str, Any] | None,
+        query: dict[str, int] | None,
+        *,
+        repeatable: bool,
     ) -> Any:
         body = json.dumps(content).encode() if content is not None else None
         headers = {"Content-Type": "application/json"} if body is not None else {}

@@ -143,17 +143,7 @@ class _Poster:
         """Post the review with all its comments at once. Raises ``_Changed`` where somebody else did."""
         if drafts:
             self._clear(drafts[0])
-        try:
-            draft = self._api.draft(self._head, review.body, [_request(comment) for comment in review.comments])
-        except Refused as refusal:
-            if refusal.status != 422:
-                raise
-            if self._standing().drafts:
-                raise _Changed("another poster holds a draft") from None
-            if not review.comments:
-                raise
-            # Some comment cannot be placed, and GitHub does not say which: they follow one by one.
-            draft = self._api.draft(self._head, review.body, [])
+        draft = self._draft(review)
         number = draft.get("id", 0)
         if self._standing().review is not None:
             self._drop(number)
@@ -164,6 +154,20 @@ class _Poster:
             if refusal.status in (404, 422):  # somebody took it for one that was left behind
                 raise _Changed(str(refusal)) from None
             raise
+
+    def _draft(self, review: Review) -> dict[str, Any]:
+        """The draft with all comments; without any where GitHub would not place one, for it does not say which."""
+        for comments in dict.fromkeys((review.comments, ())):
+            try:
+                return self._api.draft(self._head, review.body, [_request(comment) for comment in comments])
+            except Refused as refusal:
+                if refusal.status != 422:
+                    raise
+                now = self._standing()
+                if now.drafts or now.review:
+                    raise _Changed("another poster was faster") from None
+                failure = refusal
+        raise failure
 
     def _clear(self, draft: dict[str, Any]) -> None:
         """Wait for the poster that made the draft, and delete what it left behind."""

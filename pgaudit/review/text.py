@@ -124,6 +124,8 @@ class Writer:
         if name == "seeds":
             step, level = self._edition["improvement_nats"], self._edition["p_value"]
             text += f", a step of {step.applied:g} nats at p < {level.applied:g}"
+            if (step.written, level.written) != (step.applied, level.applied):
+                text += f" (as written: {step.written:g}, p < {level.written:g})"
         return text
 
     def remark(self, folder: FolderReport, finding: Finding) -> str:
@@ -133,9 +135,12 @@ class Writer:
     def finding(self, folder: FolderReport, finding: Finding, *, with_place: bool) -> Iterator[str]:
         """A finding with its place and excerpt (a comment in the diff shows both itself), grounds, ruling and trace."""
         rule = self._rules.get(finding.rule)
-        grounds = f"{escape.markdown(cut(consequence(finding, rule)))}; confidence {finding.confidence}."
+        leads = escape.markdown(cut(consequence(finding, rule)))
+        grounds = f"{leads}; confidence {finding.confidence}."
         yield self._headline(finding)
-        yield f"At {self.place(folder, finding.location)}: {grounds}" if with_place else f"It {grounds}"
+        yield (
+            f"At {self.place(folder, finding.location)}: {grounds}" if with_place else grounds[0].upper() + grounds[1:]
+        )
         if with_place and finding.location.text:
             yield escape.block([cut(finding.location.text)])
         yield from (f"> Ruling: {escape.markdown(citation(ruling))}" for ruling in (rule.rulings if rule else ())[:1])
