@@ -78,7 +78,7 @@ class Finding:
     def fingerprint(self) -> str:
         """Identity across edits: rule, file, layer and the text of the line, not its number."""
         parts = (self.rule, self.location.path, self.location.layer, self.location.text or self.message)
-        return sha256("\0".join(parts).encode()).hexdigest()[:16]
+        return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
+from itertools import chain, islice
 
 from pgaudit import policy
 from pgaudit.errors import ExitCode
 from pgaudit.finding import Finding
+from pgaudit.fix.repair import Replacement
 from pgaudit.output import escape
 from pgaudit.report import FailOn, FolderReport, Report
 from pgaudit.review.places import Diff
@@ -80,13 +82,12 @@ def compose(report: Report, book: Rulebook, diff: Diff, style: Style, refused: f
     edition = policy.load().edition_at(date.fromisoformat(report.edition))
     writer = Writer(report, book, edition, f"{style.repository}/blob/{report.origin.head}/")
     keyed = {folder.folder: list(_keyed(folder)) for folder in report.submissions}
-    candidates = [
+    offered = (
         comment
         for folder in report.submissions
-        for comment in (*_comments(writer, diff, folder, keyed[folder.folder]), *_suggestions(writer, diff, folder))
-        if comment.key not in refused
-    ]
-    chosen = tuple(candidates[: style.most_inline])
+        for comment in chain(_comments(writer, diff, folder, keyed[folder.folder]), _suggestions(writer, diff, folder))
+    )
+    chosen = tuple(islice((comment for comment in offered if comment.key not in refused), style.most_inline))
     inline = {comment.key for comment in chosen}
     blocks = (block for folder in report.submissions for block in _blocks(writer, folder, keyed[folder.folder], inline))
     worst = min((folder.verdict for folder in report.submissions), key=list(Verdict).index)
@@ -94,8 +95,9 @@ def compose(report: Report, book: Rulebook, diff: Diff, style: Style, refused: f
     opening += f"{MEANING[worst]} This is about commit `{report.origin.head[:9]}`.\n\n"
     footer = f"\n\n{writer.footer()}"
     room = MOST_BYTES - len(opening.encode()) - len(footer.encode())
-    body = opening + fitted((writer.overview(), *blocks), room, TOO_LONG) + footer
-    standing = {key for keys in keyed.values() for key, _ in keys} | {comment.key for comment in candidates} | refused
+    body = opening + fitted(chain((writer.overview(),), blocks), room, TOO_LONG) + footer
+    standing = {key for keys in keyed.values() for key, _ in keys}
+    standing |= {_replacement_key(folder, each) for folder in report.submissions for each in folder.replacements}
     return Review(report.origin.head, body, chosen, frozenset(standing), _status(report, worst, style.fail_on))
 
 
@@ -110,6 +112,10 @@ def _keyed(folder: FolderReport) -> Iterator[tuple[str, Finding]]:
 
 def _key(*parts: str) -> str:
     return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _replacement_key(folder: FolderReport, replacement: Replacement) -> str:
+    return _key(folder.folder, "fix", replacement.path, *replacement.lines)
 
 
 def _comments(writer: Writer, diff: Diff, folder: FolderReport, keyed: list[tuple[str, Finding]]) -> Iterator[Comment]:
@@ -132,7 +138,7 @@ def _suggestions(writer: Writer, diff: Diff, folder: FolderReport) -> Iterator[C
         place = diff.lines(folder.folder, replacement.path, first, last)
         text = writer.replacement(replacement)
         if place and text:
-            key = _key(folder.folder, "fix", replacement.path, *replacement.lines)
+            key = _replacement_key(folder, replacement)
             body = f"<!-- pgaudit:finding {key} -->\n{text}"
             yield Comment(key, *place, body, first if first < last else None)
 

@@ -79,7 +79,7 @@ class GitHub:
         self._preview = preview
         self._last_write = 0.0
         headers = {
-            "Accept": "application/vnd.github+json",
+            "Accept": "application/vnd.github+json, application/json",
             "User-Agent": "pgaudit",
             "X-GitHub-Api-Version": "2022-11-28",
         }

