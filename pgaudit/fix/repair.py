@@ -47,7 +47,7 @@ class Replacement:
     lines: tuple[str, ...]
     """Without their ends."""
     because: tuple[str, ...]
-    """What states the values, for all changes of the file."""
+    """What states the values that stand in the lines."""
 
 
 def replacements(repair: Repair) -> Iterator[Replacement]:
@@ -58,7 +58,6 @@ def replacements(repair: Repair) -> Iterator[Replacement]:
     before, after = repair.before.split("\n"), repair.after.split("\n")
     if "\r" in repair.before:
         return
-    because = tuple(f"{change.key}: {change.value} ({change.because})" for change in repair.changes)
     for tag, first, last, start, end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if tag == "equal":
             continue
@@ -66,6 +65,11 @@ def replacements(repair: Repair) -> Iterator[Replacement]:
         above = int(first == last and first > 0)
         below = int(first == last == 0)
         lines = tuple(after[start - above : end + below])
+        because = tuple(
+            f"{change.key}: {change.value} ({change.because})"
+            for change in repair.changes
+            if any(change.value in line for line in lines)
+        )
         yield Replacement(repair.path, first - above + 1, last + below, lines, because)
 
 

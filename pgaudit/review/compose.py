@@ -89,10 +89,14 @@ def compose(report: Report, book: Rulebook, diff: Diff, style: Style, refused: f
     )
     chosen = tuple(islice((comment for comment in offered if comment.key not in refused), style.most_inline))
     inline = {comment.key for comment in chosen}
-    blocks = (block for folder in report.submissions for block in _blocks(writer, folder, keyed[folder.folder], inline))
+    blocks = (
+        block
+        for folder in report.submissions
+        for block in _blocks(writer, folder, keyed[folder.folder], inline, titled=len(report.submissions) > 1)
+    )
     worst = min((folder.verdict for folder in report.submissions), key=list(Verdict).index)
     opening = f"<!-- pgaudit:review {report.origin.head} -->\n## pgaudit: {worst}\n\n"
-    opening += f"{MEANING[worst]} This is about commit `{report.origin.head[:9]}`.\n\n"
+    opening += f"{MEANING[worst]} Read at commit `{report.origin.head[:9]}`.\n\n"
     footer = f"\n\n{writer.footer()}"
     room = MOST_BYTES - len(opening.encode()) - len(footer.encode())
     body = opening + fitted(chain((writer.overview(),), blocks), room, TOO_LONG) + footer
@@ -143,9 +147,12 @@ def _suggestions(writer: Writer, diff: Diff, folder: FolderReport) -> Iterator[C
             yield Comment(key, *place, body, first if first < last else None)
 
 
-def _blocks(writer: Writer, folder: FolderReport, keyed: list[tuple[str, Finding]], inline: set[str]) -> Iterator[str]:
+def _blocks(
+    writer: Writer, folder: FolderReport, keyed: list[tuple[str, Finding]], inline: set[str], *, titled: bool
+) -> Iterator[str]:
     """The summary of one record folder, the most important first."""
-    yield writer.title(folder)
+    if titled:
+        yield writer.title(folder)
     yield writer.conditions(folder)
     yield writer.limits(folder)
     counting = [(key, finding) for key, finding in keyed if asks(finding)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
+from pgaudit.collect.layout import ROOT
 from pgaudit.finding import Finding, Gap, Location
 from pgaudit.fix.repair import Replacement
 from pgaudit.output import escape
@@ -181,6 +182,8 @@ class Writer:
 
     def place(self, folder: FolderReport, location: Location, *, cell: bool = False) -> str:
         """A place as a link to the line in the head that was read; in a packed layer a line is not the file's."""
+        if location.path == ROOT:
+            return "the record folder"
         shown = (escape.cell if cell else escape.code)(cut(str(location)))
         path = repository_path(folder.folder, location.path)
         if not path.isprintable() or "\\" in path or len(path) > LONGEST:
@@ -254,7 +257,7 @@ def _because(folder: FolderReport) -> str:
     if deciding:
         return _names(deciding)
     if folder.gaps:
-        return _names(dict.fromkeys(gap.check for gap in folder.gaps)) + " not decided"
+        return f"not decided: {_names(dict.fromkeys(gap.check for gap in folder.gaps))}"
     return _names(asking)
 
 
@@ -270,8 +273,10 @@ def _result(folder: FolderReport, limit: str, rule: str, measured: bool) -> str:
         return f"**not met**: {escape.cell(rule)}"
     if any(asks(finding) for finding in found):
         return f"for a person to decide: {escape.cell(rule)}"
+    if found:
+        return "see the notes"
     if folder.track != "record" and limit != ALL_TRACKS:
-        return "no limit in this track"
+        return "holds in the record track only"
     if folder.outcomes.get(rule) not in (Outcome.CLEAN, Outcome.FIRED):
         return "not decided"
     return "nothing found" if measured else "not checked"
