@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 from pgaudit.collect.layout import ROOT
+from pgaudit.evidence.measures import Measure
 from pgaudit.finding import Finding, Gap, Location
 from pgaudit.fix.repair import Replacement
 from pgaudit.output import escape
@@ -111,7 +112,7 @@ class Writer:
                 f"{amount(name, measure.value)} at {self.place(folder, measure.location, cell=True)}" if measure else ""
             )
             rows.append(
-                (title, self._allowed(name), read or "no number found", _result(folder, name, rule, bool(measure)))
+                (title, self._allowed(name), read or "no number found", self._result(folder, name, rule, measure))
             )
         return table(("limit", "allowed", "read", "result"), rows)
 
@@ -128,6 +129,28 @@ class Writer:
             if (step.written, level.written) != (step.applied, level.applied):
                 text += f" (as written: {step.written:g}, p < {level.written:g})"
         return text
+
+    def _result(self, folder: FolderReport, name: str, rule: str, measure: Measure | None) -> str:
+        found = [finding for finding in folder.findings if finding.rule == rule]
+        if any(finding.decides for finding in found):
+            return f"**not met**: {escape.cell(rule)}"
+        if any(asks(finding) for finding in found):
+            return f"for a person to decide: {escape.cell(rule)}"
+        if found:
+            return "see the notes"
+        if folder.track != "record" and name != ALL_TRACKS:
+            return "holds in the record track only"
+        if folder.outcomes.get(rule) is not Outcome.CLEAN or (measure and self._outside(measure)):
+            return "not decided"
+        return "nothing found" if measure else "not checked"
+
+    def _outside(self, measure: Measure) -> bool:
+        """Whether the number alone misses the limit: rules are silent on runs that nothing is claimed of."""
+        limit = self._edition[measure.limit].applied
+        if measure.limit == "seeds":
+            return measure.value < limit
+        grace = self._edition["train_grace_seconds"].applied if measure.limit == "train_seconds" else 0.0
+        return not measure.value <= limit + grace
 
     def remark(self, folder: FolderReport, finding: Finding) -> str:
         """One line for a finding that has a comment of its own in the diff."""
@@ -265,21 +288,6 @@ def _names(names: Iterable[str]) -> str:
     listed = list(names)
     more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
     return ", ".join(escape.cell(cut(name)) for name in listed[:4]) + more
-
-
-def _result(folder: FolderReport, limit: str, rule: str, measured: bool) -> str:
-    found = [finding for finding in folder.findings if finding.rule == rule]
-    if any(finding.decides for finding in found):
-        return f"**not met**: {escape.cell(rule)}"
-    if any(asks(finding) for finding in found):
-        return f"for a person to decide: {escape.cell(rule)}"
-    if found:
-        return "see the notes"
-    if folder.track != "record" and limit != ALL_TRACKS:
-        return "holds in the record track only"
-    if folder.outcomes.get(rule) not in (Outcome.CLEAN, Outcome.FIRED):
-        return "not decided"
-    return "nothing found" if measured else "not checked"
 
 
 def count(number: float, noun: str) -> str:

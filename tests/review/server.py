@@ -67,6 +67,8 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.head = "a" * 40
         self.files: list[dict[str, Any]] = []
+        self.content: dict[str, bytes] = {}
+        """Whole files of the head, by path."""
         self.reviews: dict[int, dict[str, Any]] = {}
         self.comments: dict[int, dict[str, Any]] = {}
         self.resolved: dict[int, bool] = {}
@@ -170,7 +172,24 @@ def is_question(request: Request) -> bool:
 
 
 def get_pull(server: Server, account: str, request: Request) -> Answer:
-    return (200, {"number": NUMBER, "state": "open", "head": {"sha": server.head}})
+    head = {"sha": server.head}
+    return (200, {"number": NUMBER, "state": "open", "head": head, "changed_files": len(server.files)})
+
+
+def get_commit(server: Server, account: str, request: Request) -> Answer:
+    return (200, {"tree": {"sha": "7" * 40}, "committer": {"date": "2026-04-01T00:00:00Z"}})
+
+
+def get_tree(server: Server, account: str, request: Request) -> Answer:
+    entries = [
+        {"path": path, "mode": "100644", "type": "blob", "sha": str(number), "size": len(data)}
+        for number, (path, data) in enumerate(server.content.items())
+    ]
+    return (200, {"tree": entries, "truncated": False})
+
+
+def get_blob(server: Server, account: str, request: Request, number: str) -> Answer:
+    return (200, list(server.content.values())[int(number)])
 
 
 def get_files(server: Server, account: str, request: Request) -> Answer:
@@ -306,6 +325,9 @@ _REPO = f"/repos/{REPOSITORY}"
 _PULL = f"{_REPO}/pulls/{NUMBER}"
 ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", _PULL, get_pull),
+    ("GET", rf"{_REPO}/git/commits/\w+", get_commit),
+    ("GET", rf"{_REPO}/git/trees/\w+", get_tree),
+    ("GET", rf"{_REPO}/git/blobs/(\d+)", get_blob),
     ("GET", f"{_PULL}/files", get_files),
     ("GET", f"{_PULL}/reviews", get_reviews),
     ("POST", f"{_PULL}/reviews", post_review),
@@ -345,7 +367,10 @@ class Handler(BaseHTTPRequestHandler):
         if fault:
             self.fail(fault)
         else:
-            self.send(status, b"" if answer is None else json.dumps(answer).encode())
+            content = (
+                answer if isinstance(answer, bytes) else json.dumps(answer).encode() if answer is not None else b""
+            )
+            self.send(status, content)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_one  # noqa: N815 - the names that it looks up
 

@@ -10,7 +10,7 @@ import pytest
 from tests.review.conftest import TOKEN
 from tests.review.server import REPOSITORY, Server, is_question
 from tests.review.support import finding, report, write
-from tests.support import Run, run_pgaudit
+from tests.support import EXAMPLE, Run, run_pgaudit
 
 POST = ("review", "post")
 WHERE = ("--repo", REPOSITORY, "--pr", "7")
@@ -93,3 +93,19 @@ def test_scan_posts_only_what_is_on_github(tmp_path: Path) -> None:
     done = run_pgaudit("scan", "tests/example_submission", "--post")
     assert (done.status, done.out) == (2, "")
     assert "--post needs a pull request on GitHub" in done.err
+
+
+def test_scan_and_post_in_one(server: Server) -> None:
+    server.files.clear()
+    for file in sorted(path for path in EXAMPLE.rglob("*") if path.is_file()):
+        path = file.relative_to(EXAMPLE).as_posix()
+        server.content[path] = file.read_bytes()
+        server.add_file(path, len(server.content[path].splitlines()))
+    done = hidden(run_pgaudit("scan", f"{REPOSITORY}#7", "--post", "--format", "json"))
+    assert done.status == 10
+    assert json.loads(done.out)["target"]["repository"] == REPOSITORY
+    (review,) = server.summaries
+    assert done.err == f"{review['html_url']}\n"
+    (comment,) = server.comments.values()
+    assert (comment["path"].rpartition("/")[2], comment["line"]) == ("train_gpt.py", 115)
+    assert server.statuses[-1]["state"] == "failure"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from pgaudit.evidence.measures import Measure
 from pgaudit.finding import Confidence, Finding, Gap, Location, Severity, Step
 from pgaudit.fix.repair import Replacement
 from pgaudit.report import FailOn, Outcome, Report, SetAside
@@ -160,6 +161,12 @@ def test_limits() -> None:
     (folder,) = report().submissions
     slow = replace(report(), submissions=(replace(folder, track="non-record"),))
     assert "no limit in this track" in rows(compose(slow, BOOK, DIFF, STYLE), "Training")
+    one_seed = Measure("seeds", 1, Location("train.log", 1))
+    in_time = Measure("train_seconds", 600.1, Location("train.log", 2))
+    few = replace(report(), submissions=(replace(folder, measures=(one_seed, in_time)),))
+    assert "1 seed at" in rows(compose(few, BOOK, DIFF, STYLE), "Seeds and significance")
+    assert "not decided" in rows(compose(few, BOOK, DIFF, STYLE), "Seeds and significance")
+    assert "nothing found" in rows(compose(few, BOOK, DIFF, STYLE), "Training")
     lost = replace(report(), submissions=(replace(folder, outcomes={"time/training": Outcome.CRASHED}),))
     assert "not decided" in rows(compose(lost, BOOK, DIFF, STYLE), "Training")
 

@@ -80,7 +80,7 @@ def prism(modules: Path, description: dict[str, Any], tmp_path_factory: pytest.T
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    command = [modules / ".bin/prism", "mock", "--port", port, folder / "github.json"]
+    command: list[str | Path] = [modules / ".bin/prism", "mock", "--port", port, folder / "github.json"]
     with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             address = f"http://127.0.0.1:{port}"

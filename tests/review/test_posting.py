@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import suppress
 from dataclasses import replace
@@ -196,6 +197,26 @@ def test_a_draft_that_was_left_behind(server: Server, api: GitHub) -> None:
     (review,) = server.reviews.values()
     assert review["state"] == "COMMENTED"
     assert "half" not in review["body"]
+
+
+@pytest.mark.parametrize("moment", [r"reviews$", r"events$", r"statuses/"], ids=["draft", "submit", "status"])
+def test_another_poster_at_the_worst_moment(server: Server, api: GitHub, moment: str) -> None:
+    """Before the draft is made; while it is held, so that it is taken for one that was left behind; after the review."""
+    met: list[Request] = []
+
+    def meet(request: Request) -> None:
+        if request.method == "POST" and re.search(moment, request.path) and not met:
+            met.append(request)
+            with GitHub(REPOSITORY, NUMBER) as other:
+                publish(other, finding(3), finding(5))
+
+    server.before = meet
+    publish(api, finding(3), finding(5))
+    assert met
+    assert len(server.summaries) == 1
+    assert not [each for each in server.reviews.values() if each["state"] == "PENDING"]
+    assert open_lines(server) == [3, 5]
+    assert len(server.comments) == 2
 
 
 @pytest.mark.parametrize("posters", [2, 6])
