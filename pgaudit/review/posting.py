@@ -84,6 +84,8 @@ def post(api: GitHub, head: str, compose: Composer) -> Posted:
             return poster.reconcile()
         except (Uncertain, _Changed) as error:
             failure = error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise PostError(f"the server did not answer as the API of GitHub does: {error!r}") from error
     if isinstance(failure, Uncertain):
         raise failure
     raise PostError(f"the pull request keeps changing: {failure}", hint="run it again when that is done")

@@ -328,3 +328,12 @@ def test_many_pages(server: Server, api: GitHub, monkeypatch: pytest.MonkeyPatch
     writes = list(server.writes)
     publish(api, *(finding(line) for line in range(1, 8)))
     assert server.writes == writes
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"head": null}', b'[{"user": 7}]'])
+@pytest.mark.parametrize("path", ["pulls/7$", "reviews", "files", "comments"])
+def test_a_server_that_answers_otherwise(server: Server, api: GitHub, path: str, body: bytes) -> None:
+    server.faults = [Fault("GET", path, 200, body=body, times=99)]
+    with pytest.raises(PostError, match="did not answer as the API of GitHub does"):
+        publish(api, finding(3))
+    assert server.writes == []
