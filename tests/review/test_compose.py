@@ -93,6 +93,7 @@ def test_hostile_text_has_no_effect(text: str) -> None:
 
 
 @given(st.lists(HOSTILE, min_size=1, max_size=3))
+@settings(deadline=None)
 def test_a_suggestion_holds_the_lines_as_they_are_or_is_not_made(lines: list[str]) -> None:
     offered = Replacement("train_gpt.py", 1, 2, tuple(lines), ("why",))
     review = compose(report(replacements=[offered]), BOOK, DIFF, STYLE)
