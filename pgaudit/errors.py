@@ -60,5 +60,17 @@ class CorpusError(PgauditError):
     exit_code = ExitCode.USAGE
 
 
+class ReportError(PgauditError):
+    """A JSON report that cannot be posted: malformed, contradictory, or about another pull request or an older head."""
+
+    exit_code = ExitCode.USAGE
+
+
+class PostError(PgauditError):
+    """GitHub refused a review or could not be reached. What was posted so far is true; running again completes it."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+
 class RulebookError(PgauditError):
     """A rule or a policy file breaks the rulebook's own invariants: a bug in pgaudit, not in a submission."""

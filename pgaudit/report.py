@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pgaudit.errors import ExitCode
-from pgaudit.finding import Confidence, Finding, Gap, Severity
+from pgaudit.evidence.measures import Measure
+from pgaudit.finding import Confidence, Finding, Gap, Location, Severity
+from pgaudit.fix.repair import Replacement
 from pgaudit.rule import Rule
 from pgaudit.submission import Origin
 from pgaudit.verdict import Level, Verdict
@@ -58,6 +60,12 @@ class FolderReport:
     """By rule id."""
     track: str | None = None
     head: str | None = None
+    score: Location | None = None
+    """The print of the score that was followed through the code; ``None`` where none was reached."""
+    measures: tuple[Measure, ...] = ()
+    """What was read for the limits of the challenge."""
+    replacements: tuple[Replacement, ...] = ()
+    """What `pgaudit fix` would write."""
 
 
 @dataclass(frozen=True)

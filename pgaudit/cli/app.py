@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pgaudit.cli import card, changed, corpus, fix, reproduce, rules, scan, sweep
+from pgaudit.cli import card, changed, corpus, fix, reproduce, review, rules, scan, sweep
 
 
 def version(asked: bool) -> None:
@@ -36,6 +36,7 @@ app.command()(fix.fix)
 app.command()(reproduce.reproduce)
 app.command()(sweep.sweep)
 app.command()(corpus.corpus)
+app.add_typer(review.app, name="review")
 app.add_typer(rules.app, name="rules")
 
 

@@ -22,6 +22,7 @@ from pgaudit.cli.common import (
     submissions,
     writing,
 )
+from pgaudit.cli.review import MOST_INLINE, MostInline, publish
 from pgaudit.errors import TargetError
 from pgaudit.output import ReportFormat
 from pgaudit.report import FailOn
@@ -50,6 +51,10 @@ def scan(
     corpus: CorpusFile = None,
     output: OutputFile = None,
     edition: EditionDate = None,
+    post: Annotated[
+        bool, typer.Option("--post", help="Post the report as a review as well; for OWNER/REPO#N only.")
+    ] = False,
+    most_inline: MostInline = MOST_INLINE,
 ) -> None:
     """Audit one submission without running it: what breaks a rule, where, by which ruling."""
     from pgaudit import policy, rulebook
@@ -62,12 +67,27 @@ def scan(
     set_aside = read_waivers(waivers, book)
     earlier = load_baseline(baseline) if baseline else None
     collected = submissions(target, repo, pr, rev, base)
+    if post and not collected.origin.repository:
+        raise TargetError(
+            "--post needs a pull request on GitHub, as OWNER/REPO#N",
+            hint="for a clone: scan --format json --output REPORT.json, then pgaudit review post REPORT.json",
+        )
     report = audit(collected, book, policy.load(), set_aside, edition.date() if edition else None, read_corpus(corpus))
     report = earlier.mark(report) if earlier else report
     for kind, path in ((style, output), *copies):
         with writing(path) as stream:
             interactive = stream.isatty()
             stream.write(render(report, kind, explain=explain, interactive=interactive, fail_on=fail_on))
+    if post and report.origin.repository and report.origin.pr:
+        publish(
+            report,
+            book,
+            report.origin.repository,
+            report.origin.pr,
+            dry_run=False,
+            most_inline=most_inline,
+            fail_on=fail_on,
+        )
     raise typer.Exit(report.exit_code(fail_on))
 
 
