@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
+from pgaudit import HOMEPAGE
 from pgaudit.collect.layout import ROOT
 from pgaudit.evidence.measures import Measure
 from pgaudit.finding import Finding, Gap, Location
@@ -17,7 +18,7 @@ from pgaudit.review.places import repository_path
 from pgaudit.rulebook import Rulebook
 from pgaudit.verdict import Verdict
 
-DISPUTES = "https://github.com/pgaudit/pgaudit/blob/main/CONTRIBUTING.md#a-finding-is-wrong"
+DISPUTES = f"{HOMEPAGE}/blob/main/CONTRIBUTING.md#a-finding-is-wrong"
 """Where a submitter reads how a finding is disputed."""
 MOST_BYTES = 65_000
 """GitHub takes 65,536 characters; counting bytes keeps below it however it counts."""

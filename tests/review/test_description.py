@@ -1,7 +1,6 @@
 """Every kind of request, against GitHub's own descriptions: OpenAPI by the validating server Prism, GraphQL by graphql-js.
 
-``npm install --prefix DIR`` with the ``package.json`` beside this file, then ``PGAUDIT_NODE_MODULES=DIR/node_modules``. Without it these
-tests are skipped, unless ``PGAUDIT_REQUIRE_PRISM=1`` says that they may not be.
+``npm ci --prefix .ci`` brings both; without it these tests are skipped, unless ``PGAUDIT_REQUIRE_NPM`` is set.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ from pgaudit.review.github import GitHub
 from pgaudit.review.posting import post
 from tests.review.server import REPOSITORY, Request, Server, is_question
 from tests.review.support import HEAD, SCRIPT, STYLE, composer, finding, report
-from tests.support import FOLDER
+from tests.support import CHECKOUT, FOLDER
 
-_MODULES = os.environ.get("PGAUDIT_NODE_MODULES", "")
-_REQUIRED = os.environ.get("PGAUDIT_REQUIRE_PRISM") == "1"
+MODULES = CHECKOUT / ".ci/node_modules"
 pytestmark = pytest.mark.skipif(
-    not (_MODULES or _REQUIRED), reason="GitHub's description is not installed: see the head of this file"
+    not (MODULES / ".bin/prism").exists() and not os.environ.get("PGAUDIT_REQUIRE_NPM"),
+    reason="`npm ci --prefix .ci` brings GitHub's description and Prism",
 )
 
 PATHS = (
@@ -52,9 +51,8 @@ NEXT = "b" * 40
 
 @pytest.fixture(scope="module")
 def modules() -> Path:
-    path = Path(_MODULES)
-    assert (path / ".bin/prism").exists(), f"Prism is required and not in PGAUDIT_NODE_MODULES={_MODULES!r}"
-    return path
+    assert (MODULES / ".bin/prism").exists(), f"{MODULES} lacks Prism"
+    return MODULES
 
 
 @pytest.fixture(scope="module")
