@@ -8,3 +8,6 @@ One direction, no step reaches back::
 """
 
 __version__ = "0.1.0"
+
+HOMEPAGE = "https://github.com/pgaudit/pgaudit"
+"""Where the project is published: reports link to its rules."""

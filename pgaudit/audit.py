@@ -7,11 +7,16 @@ from collections.abc import Callable, Iterable
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pgaudit
 from pgaudit.evidence.corpus import Corpus
 from pgaudit.evidence.evidence import Evidence
+from pgaudit.evidence.measures import measures
 from pgaudit.finding import Finding, Gap, Location
+from pgaudit.fingerprint import numbered
+from pgaudit.fix import readme, submission_json
+from pgaudit.fix.repair import Replacement, replacements
 from pgaudit.level import level_of
 from pgaudit.policy import Policy
 from pgaudit.report import FolderReport, Outcome, Report, SetAside, strength
@@ -19,6 +24,9 @@ from pgaudit.rulebook import Rulebook
 from pgaudit.submission import Collected, Submission, UnreadableFile
 from pgaudit.verdict import Level, decide
 from pgaudit.waivers import Waivers
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 def audit(
@@ -60,9 +68,11 @@ def audit_folder(evidence: Evidence, rulebook: Rulebook, waivers: Waivers) -> Fo
         outcomes[entry.rule.id] = outcome_of(crash, yielded)
         results += yielded
     results += collect_results("evidence", lambda: evidence.gaps)[1]
-    level, crashes = level_or_gap(evidence)
-    gaps = dict.fromkeys([*(result for result in results if isinstance(result, Gap)), *crashes])
-    findings, waived = set_aside([result for result in results if isinstance(result, Finding)], submission, waivers)
+    level, crashes = or_gap("level", lambda: level_of(evidence), Level.CLAIMED)
+    measured, unmeasured = or_gap("measures", lambda: measures(evidence), ())
+    gaps = dict.fromkeys([*(result for result in results if isinstance(result, Gap)), *crashes, *unmeasured])
+    found = numbered(result for result in results if isinstance(result, Finding))
+    findings, waived = set_aside(found, submission, waivers)
     return FolderReport(
         pr=submission.origin.pr,
         folder=submission.folder,
@@ -75,6 +85,9 @@ def audit_folder(evidence: Evidence, rulebook: Rulebook, waivers: Waivers) -> Fo
         outcomes=outcomes,
         track=submission.track,
         head=submission.origin.head,
+        score=or_gap("score", lambda: score_of(evidence), None)[0],
+        measures=measured,
+        replacements=or_gap("fix", lambda: replacements_of(evidence), ())[0],  # what is only offered decides nothing
     )
 
 
@@ -90,12 +103,26 @@ def set_aside(found: list[Finding], submission: Submission, waivers: Waivers) ->
     return counting, waived
 
 
-def level_or_gap(evidence: Evidence) -> tuple[Level, list[Gap]]:
-    """How far the score was verified, and why that could not be told."""
+def or_gap(check: str, ask: Callable[[], T], otherwise: U) -> tuple[T | U, list[Gap]]:
+    """What a reader answers; or else ``otherwise``, and why it could not."""
     try:
-        return level_of(evidence), []
+        return ask(), []
     except Exception as error:  # noqa: BLE001 -- whatever a submission makes a reader raise
-        return Level.CLAIMED, [Gap("level", crashed(error))]
+        return otherwise, [Gap(check, crashed(error))]
+
+
+def score_of(evidence: Evidence) -> Location | None:
+    """Where the score is printed that the walk followed."""
+    run = evidence.run
+    return run.at(run.score.place.spot) if run and run.score else None
+
+
+def replacements_of(evidence: Evidence) -> tuple[Replacement, ...]:
+    """What ``pgaudit fix`` would write; nothing where a rule reports that submission.json cannot be read."""
+    if evidence.claims is not None and evidence.claims.problem is not None:
+        return ()
+    repairs = (submission_json.repair(evidence), readme.repair(evidence))
+    return tuple(each for repair in repairs if repair for each in replacements(repair))
 
 
 def collect_results(check: str, produce: Callable[[], Iterable[Finding | Gap]]) -> tuple[bool, list[Finding | Gap]]:

@@ -48,10 +48,28 @@ class WaiverError(PgauditError):
     exit_code = ExitCode.USAGE
 
 
+class BaselineError(PgauditError):
+    """The baseline cannot be read, or is no report of this version."""
+
+    exit_code = ExitCode.USAGE
+
+
 class CorpusError(PgauditError):
     """A corpus of ruled submissions, or the rulings that it is made of, cannot be read."""
 
     exit_code = ExitCode.USAGE
+
+
+class ReportError(PgauditError):
+    """A JSON report that cannot be posted: malformed, contradictory, or about another pull request or an older head."""
+
+    exit_code = ExitCode.USAGE
+
+
+class PostError(PgauditError):
+    """GitHub refused a review or could not be reached. What was posted so far is true; running again completes it."""
+
+    exit_code = ExitCode.INCOMPLETE
 
 
 class RulebookError(PgauditError):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from hashlib import sha256
+
+from pgaudit.fingerprint import fingerprint
 
 
 class Severity(StrEnum):
@@ -36,6 +37,13 @@ class Location:
     """How the text was decoded from the file, e.g. ``base85 → lzma``; empty for the file as shipped."""
     text: str = ""
     """The line itself, stripped and cut to a readable length."""
+    payload_line: int | None = None
+    """Of the file as shipped, where ``layer`` is set: the line that holds the packed text."""
+
+    @property
+    def shipped_line(self) -> int | None:
+        """The line of the file as shipped, for what shows that file: 1-based, ``None`` for the file as a whole."""
+        return self.payload_line if self.layer else self.line
 
     def __str__(self) -> str:
         place = self.path if self.line is None else f"{self.path}:{self.line}"
@@ -68,6 +76,10 @@ class Finding:
     """Numbers and names behind the message, JSON values."""
     dormant: str = ""
     """What switches the code off in the run (``TTT_ENABLED=0, README.md:12``), where its own default would run it."""
+    occurrence: int = 0
+    """Among the findings of the folder that only the line tells apart, counted from above (``pgaudit.fingerprint``)."""
+    known: bool | None = None
+    """Whether the baseline has it already; ``None`` where there is no baseline."""
 
     @property
     def decides(self) -> bool:
@@ -76,9 +88,8 @@ class Finding:
 
     @property
     def fingerprint(self) -> str:
-        """Identity across edits: rule, file, layer and the text of the line, not its number."""
-        parts = (self.rule, self.location.path, self.location.layer, self.location.text or self.message)
-        return sha256("\0".join(parts).encode()).hexdigest()[:16]
+        """Identity across edits, within the record folder."""
+        return fingerprint(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pgaudit.errors import ExitCode
-from pgaudit.finding import Confidence, Finding, Gap, Severity
+from pgaudit.evidence.measures import Measure
+from pgaudit.finding import Confidence, Finding, Gap, Location, Severity
+from pgaudit.fix.repair import Replacement
 from pgaudit.rule import Rule
 from pgaudit.submission import Origin
 from pgaudit.verdict import Level, Verdict
@@ -58,6 +60,12 @@ class FolderReport:
     """By rule id."""
     track: str | None = None
     head: str | None = None
+    score: Location | None = None
+    """The print of the score that was followed through the code; ``None`` where none was reached."""
+    measures: tuple[Measure, ...] = ()
+    """What was read for the limits of the challenge."""
+    replacements: tuple[Replacement, ...] = ()
+    """What `pgaudit fix` would write."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,10 @@ class Report:
 
 
 def reaches(finding: Finding, fail_on: FailOn) -> bool:
-    """Whether the finding is at or above ``fail_on``. What asks for a person counts as a warning, whatever its severity:
+    """Whether the finding is at or above ``fail_on`` and not known from the baseline. What asks for a person counts as a warning, whatever its severity:
     an error of low confidence, and a note on code that only the submitter's word switches off.
     """
-    if fail_on is FailOn.NEVER:
+    if fail_on is FailOn.NEVER or finding.known:
         return False
     weakest = [FailOn.ERROR, FailOn.WARNING, FailOn.NOTE].index(fail_on)
     if finding.decides:

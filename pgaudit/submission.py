@@ -68,6 +68,8 @@ class Origin:
     """Commit id of the head that was read."""
     date: date | None = None
     """The head commit's committer date (UTC): offline it stands for the date of the pull request."""
+    repository: str | None = None
+    """``owner/name`` on GitHub, where the pull request was read from there."""
 
 
 @dataclass(frozen=True)

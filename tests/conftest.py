@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from jsonschema_rs import Validator, validator_for
 
 from pgaudit import policy, rulebook
 from pgaudit.audit import audit
 from pgaudit.report import Report
 from pgaudit.rulebook import Rulebook
 from pgaudit.waivers import Waivers
-from tests.support import FOLDER, RULES, Repository, submission, write_complete, write_rule
+from tests.support import CHECKOUT, FOLDER, RULES, Repository, submission, write_complete, write_rule
+
+SARIF_SCHEMA = CHECKOUT / ".ci/node_modules/@microsoft/sarif-multitool-linux/sarif-2.1.0.json"
+
+
+@pytest.fixture(scope="session")
+def sarif_schema() -> Validator:
+    """The schema that comes with CI's npm packages; without them tests are skipped, unless ``PGAUDIT_REQUIRE_NPM`` is set."""
+    if not SARIF_SCHEMA.exists():
+        if os.environ.get("PGAUDIT_REQUIRE_NPM"):
+            pytest.fail(f"{SARIF_SCHEMA} is missing")
+        pytest.skip("`npm ci --prefix .ci` brings the schema of SARIF")
+    return validator_for(json.loads(SARIF_SCHEMA.read_text("utf-8")), validate_formats=True)
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def test_rules() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("scan", "--format", "sarif"),
+        ("scan", "--format", "pdf"),
         ("scan", "--fail-on", "hint"),
         ("scan", "--edition", "today"),
         ("scan", "--pr", "7"),

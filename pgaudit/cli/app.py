@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pgaudit.cli import card, corpus, fix, probe, reproduce, rules, scan, sweep
+from pgaudit.cli import card, changed, corpus, fix, probe, reproduce, review, rules, scan, sweep
 
 
 def version(asked: bool) -> None:
@@ -31,11 +31,13 @@ app = typer.Typer(
 )
 app.command()(scan.scan)
 app.command()(card.card)
+app.command()(changed.changed)
 app.command()(fix.fix)
 app.command()(probe.probe)
 app.command()(reproduce.reproduce)
 app.command()(sweep.sweep)
 app.command()(corpus.corpus)
+app.add_typer(review.app, name="review")
 app.add_typer(rules.app, name="rules")
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgaudit.cli import reproducing as steps
 from pgaudit.cli.common import (
     BaseRevision,
     CloneDirectory,
@@ -26,16 +24,7 @@ from pgaudit.errors import ExitCode, TargetError
 from pgaudit.output import Format
 
 if TYPE_CHECKING:
-    from pgaudit.evidence.evidence import Evidence
-    from pgaudit.policy import Edition
-    from pgaudit.reproduce.calibration import Calibration
-    from pgaudit.reproduce.data import Data
-    from pgaudit.reproduce.hardware import Hardware
-    from pgaudit.reproduce.inputs import Swap
-    from pgaudit.reproduce.outcome import Reproduction
-    from pgaudit.reproduce.plan import Plan
-    from pgaudit.sandbox import Backend
-    from pgaudit.submission import Collected
+    from pgaudit.reproduce.jobs import Job, Refused
 
 Seconds = float | None
 
@@ -49,6 +38,9 @@ def reproduce(
     pr: PullRequest = None,
     rev: Revision = None,
     base: BaseRevision = None,
+    prs: Annotated[
+        str | None, typer.Option(help="Many pull requests of --repo: `1-500,1471`, or `@FILE`.", metavar="N,N-N,…")
+    ] = None,
     seeds: Annotated[str, typer.Option(help="The seeds to run.", metavar="N,N,…")] = "42,1337,2024",
     preset: Annotated[str, typer.Option(help="Which of the bundled submissions.")] = "baseline",
     tiny: Annotated[
@@ -109,6 +101,20 @@ def reproduce(
     ignore_requirements: Annotated[
         bool, typer.Option("--ignore-requirements", help="Run although packages seem to be missing.")
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Run the seeds on a Ray cluster: HOST:6379, `auto`, or `local` for one of this machine."),
+    ] = None,
+    needs: Annotated[
+        str | None, typer.Option("--ray-needs", help="What a seed asks of Ray (default: GPU=8).", metavar="NAME=N,…")
+    ] = None,
+    emit: Annotated[
+        steps.Scheduler | None,
+        typer.Option(help="Write a Slurm script or a SkyPilot task instead of running anything."),
+    ] = None,
+    gather: Annotated[
+        bool, typer.Option("--gather", help="Report what the tasks of --emit left in --runs; run nothing.")
+    ] = False,
     style: Annotated[Format, typer.Option("--format", help="How to write the report.")] = Format.TERMINAL,
     output: OutputFile = None,
     html: Annotated[
@@ -121,42 +127,39 @@ def reproduce(
 
     Exit status 10 says that a claim fails, 4 that something could not be run or decided.
     """
-    from pgaudit import policy
-    from pgaudit.evidence.evidence import Evidence
-    from pgaudit.output.reproduction import render, render_plan
-    from pgaudit.reproduce import hardware, interpreter
-    from pgaudit.reproduce import plan as planning
-    from pgaudit.reproduce.data import check
+    from pgaudit.reproduce.jobs import Judging
+    from pgaudit.reproduce.jobs import reproduce as reproduce_all
+    from pgaudit.reproduce.machine import Wants, sandbox
+    from pgaudit.reproduce.plan import Wishes
 
     if not 0 < margin < 10:
         raise TargetError(f"--margin {margin:g} is no margin in nats per token", hint="the policy's is 0.005")
+    if sum((ray is not None, emit is not None, gather)) > 1:
+        raise TargetError("--ray, --emit and --gather exclude each other")
+    if (ray is not None or emit is not None or gather) and (swap_val or shuffle_docs or again or calibrate or scale):
+        hint = "run one submission here with --swap-val, --shuffle-docs, --again, --calibrate or --scale-times"
+        raise TargetError("other inputs and calibration are of one machine", hint=hint)
     if html is not None:
-        _refuse_page(html, plan=plan)  # before hours of GPU time
-    numbers = _seeds(seeds)
+        steps.refuse_page(html, plan=plan or emit is not None, many=prs is not None)  # before hours of GPU time
+    numbers = steps.seeds(seeds)
     bundled = "" if target or repo else preset
+    if tiny and emit is not None:
+        raise TargetError("--tiny shows the flow on this machine", hint="drop --tiny or --emit")
     if tiny and not bundled:
         raise TargetError("--tiny is for the bundled reference trainer", hint="drop --tiny, or the folder")
-    if bundled and not plan:
-        _sandbox(bare=bare, image=image)  # refused before the trainer is asked for its claims
+    if bundled and ray is None and emit is None and not (plan or gather):
+        sandbox(image, bare=bare)  # refused before the trainer is asked for its claims
     if bundled:
-        collected, own_data, own_tokenizer = _reference(preset, runs, numbers, tiny=tiny)
+        collected, own_data, own_tokenizer = steps.reference(preset, runs, numbers, tiny=tiny)
         data, tokenizer = data or own_data, tokenizer or own_tokenizer
+        found: list[Job | Refused] = [steps.job(steps.ONLY, collected, edition)]
+    elif prs is not None:
+        found = steps.pull_requests(repo, prs, edition, other=target or pr or rev or base)
     else:
-        collected = submissions(target, repo, pr, rev, base)
-        if len(collected.submissions) > 1:
-            names = ", ".join(each.folder for each in collected.submissions)
-            raise TargetError(
-                f"{collected.origin.source} holds more than one submission: {names}",
-                hint="name one of these folders as the target",
-            )
-    chosen = policy.load().edition_at(edition.date() if edition else collected.origin.date)
-    evidence = Evidence(collected.submissions[0], chosen)
-    data, tokenizer = data or _variable("DATA_PATH"), tokenizer or _variable("TOKENIZER_PATH")
-    machine, remark = hardware.find(0 if tiny else gpus)
-    remarks = [remark, "the claims are those of a first run on this machine, made for this one" if tiny else ""]
-    wishes = planning.Wishes(
+        found = [steps.job(steps.ONLY, submissions(target, repo, pr, rev, base), edition)]
+    wishes = Wishes(
         numbers,
-        _settings(settings or []),
+        steps.settings(settings or []),
         training,
         evaluation,
         silence,
@@ -166,169 +169,45 @@ def reproduce(
         None,
         tuple(shlex.split(launcher)) if launcher is not None else None,
     )
-    script = evidence.main.body.text if evidence.main else ""
-    asked = interpreter.ask(python, evidence.submission, script)
-    made = planning.make(
-        evidence, asked, machine, check(data, tokenizer) if data else None, wishes, tuple(filter(None, remarks))
+    wants = Wants(
+        wishes,
+        steps.absolute(python),
+        steps.absolute(data or steps.variable("DATA_PATH")),
+        steps.absolute(tokenizer or steps.variable("TOKENIZER_PATH")),
+        0 if tiny else gpus,
+        image,
+        bare,
+        steps.absolute(swap_val),
+        shuffle_docs,
+        again,
+        ignore_requirements,
+        "the claims are those of a first run on this machine, made for this one" if tiny else "",
     )
-    made = replace(made, swaps=_swaps(made.data, swap_val, shuffle=shuffle_docs, again=again))
-    if plan:
+    judging = Judging(margin, stop_early, bundled, scale)
+    if emit is not None:
+        source = steps.source(target, repo, pr, rev, base, preset)
         with writing(output) as stream:
-            stream.write(render_plan(made, _planned_sandbox(bare=bare, image=image), style))
+            stream.write(steps.emitted(emit, found, source, wants, edition, runs, many=prs is not None))
         raise typer.Exit(ExitCode.CLEAN)
-    if not ignore_requirements:
-        planning.refuse_missing(made)
-    backend = _sandbox(bare=bare, image=image)
-    pace = _calibrate(runs, backend, machine, chosen, tiny=tiny) if calibrate or scale else None
-    factor = pace.factor if pace and scale else None
-    run = _run(made, evidence, backend, runs, margin, factor, resume=resume, stop_early=stop_early)
-    run = replace(run, bundled=bundled, calibration=pace)
-    from pgaudit.reproduce.report import report_of
+    if gather:
+        from pgaudit.reproduce.gathering import gather as gather_all
 
-    report = report_of(run, collected, chosen, scan=tiny or not bundled)
+        outcomes = gather_all(found, numbers, runs, judging)
+    else:
+        pace = steps.calibration(found, runs, wants, tiny=tiny) if calibrate or scale else None
+        with steps.place(ray, needs, wants, runs, pace) as place:
+            if plan:
+                shown = "".join(steps.plans(place, found, style))
+            else:
+                outcomes = reproduce_all(place, found, runs, judging, resume=resume)
+        if plan:
+            with writing(output) as stream:
+                stream.write(shown)
+            raise typer.Exit(ExitCode.CLEAN)
+    reported = steps.reported(outcomes, many=prs is not None)
     with writing(output) as stream:
-        stream.write(render(run, report, style))
+        stream.write(steps.rendered(reported, style, many=prs is not None))
     if html is not None:
-        from pgaudit.output.page.reproduction import page
-
         with writing(html) as stream:
-            stream.write(page(run, report, chosen, shlex.join(["pgaudit", *sys.argv[1:]])))
-    raise typer.Exit({"holds": ExitCode.CLEAN, "fails": ExitCode.FINDINGS}.get(run.result.value, ExitCode.INCOMPLETE))
-
-
-def _run(
-    plan: Plan,
-    evidence: Evidence,
-    backend: Backend,
-    runs: Path,
-    margin: float,
-    factor: float | None,
-    *,
-    resume: bool,
-    stop_early: bool,
-) -> Reproduction:
-    """Every seed that the ledger does not know yet, and what they say together."""
-    import json
-
-    from pgaudit.cli.progress import progress
-    from pgaudit.reproduce import swaps
-    from pgaudit.reproduce.curves import overlay
-    from pgaudit.reproduce.ledger import Ledger
-    from pgaudit.reproduce.outcome import Reproduction, hopeless, judge
-    from pgaudit.reproduce.runner import run_seeds, run_swaps
-
-    observer = progress(plan)
-    ledger = Ledger.open(runs)
-    try:
-        if resume:
-            ledger.resume(plan.digest)
-        else:
-            ledger.begin(plan.digest, json.dumps(plan.describe(), default=str))
-        results, stopped = run_seeds(
-            plan,
-            evidence,
-            backend,
-            ledger,
-            runs,
-            observer,
-            lambda done: hopeless(evidence, plan, done, margin) if stop_early else "",
-        )
-        decided = stopped or not results[0].finished or (stop_early and hopeless(evidence, plan, results, margin))
-        others = () if decided else tuple(run_swaps(plan, evidence, backend, ledger, runs, observer))
-    finally:
-        ledger.close()
-    checks, score, remarks = judge(evidence, plan, results, margin, factor)
-    more, odd = swaps.judge(plan, results, others, margin)
-    return Reproduction(
-        plan,
-        backend.name,
-        backend.encloses,
-        tuple(results),
-        (*checks, *more),
-        score,
-        (*plan.remarks, *remarks, *odd),
-        stopped,
-        overlays=tuple(overlay(evidence, result.seed, result.curve) for result in results),
-        swaps=others,
-    )
-
-
-def _swaps(data: Data | None, shard: Path | None, *, shuffle: bool, again: bool) -> tuple[Swap, ...]:
-    """The other inputs that were asked for, looked at before any time is spent."""
-    from pgaudit.reproduce.inputs import Input, Swap, held_out, shuffled
-
-    if data is None and (shard or shuffle):
-        name = "--swap-val" if shard else "--shuffle-docs"
-        raise TargetError(f"{name} needs the validation shards", hint="name their folder with --data")
-    made = [held_out(data, shard)] if data and shard else []
-    made += [shuffled(data)] if data and shuffle else []
-    return (*made, Swap(Input.AGAIN)) if again else tuple(made)
-
-
-def _calibrate(runs: Path, backend: Backend, machine: Hardware, edition: Edition, *, tiny: bool) -> Calibration:
-    from pgaudit.reproduce.calibration import calibrate
-
-    if not tiny and not machine.gpus:
-        raise TargetError("there is no GPU to calibrate", hint="--tiny --calibrate shows the flow on a CPU")
-    typer.echo("calibration: the reference trainer, for a fixed number of steps", err=True)
-    return calibrate(runs, backend, machine, edition, tiny=tiny)
-
-
-def _sandbox(*, bare: bool, image: str | None) -> Backend:
-    if bare:
-        from pgaudit.sandbox.bare import Bare
-
-        return Bare()
-    from pgaudit.sandbox import find
-
-    return find(image)
-
-
-def _planned_sandbox(*, bare: bool, image: str | None) -> str:
-    """The sandbox that would be used; a plan is shown even where none works."""
-    from pgaudit.sandbox import SandboxUnavailable
-
-    try:
-        return _sandbox(bare=bare, image=image).name
-    except SandboxUnavailable as problem:
-        return f"{problem}"
-
-
-def _reference(
-    preset: str, runs: Path, seeds: tuple[int, ...], *, tiny: bool
-) -> tuple[Collected, Path | None, Path | None]:
-    """The bundled trainer as a submission, with the data of a tiny one."""
-    from pgaudit.reproduce import reference
-
-    name = f"{preset}-tiny-{hashlib.sha256(repr(seeds).encode()).hexdigest()[:8]}" if tiny else preset
-    folder = runs / "reference" / name
-    if tiny:
-        typer.echo(f"reference trainer: {preset}, tiny, is trained once to have claims", err=True)
-    reference.write(preset, folder, seeds, tiny=tiny)
-    found = submissions(str(folder))
-    return (found, *reference.tiny_data(folder, preset)) if tiny else (found, None, None)
-
-
-def _refuse_page(path: Path, *, plan: bool) -> None:
-    if plan:
-        raise TargetError("--html writes what was measured, and --plan runs nothing", hint="drop one of them")
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise TargetError(f"--html {path}: no file can be written there", hint="name a file in a folder that exists")
-
-
-def _seeds(text: str) -> tuple[int, ...]:
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() and word.isascii() and len(word) < 11 for word in words):
-        raise TargetError(f"--seeds {text!r} is no list of numbers", hint="as 42,1337,2024")
-    return tuple(dict.fromkeys(int(word) for word in words))
-
-
-def _settings(pairs: list[str]) -> dict[str, str]:
-    found = dict(pair.partition("=")[::2] for pair in pairs)
-    if wrong := [name for name in found if not name.isidentifier()]:
-        raise TargetError(f"--set {wrong[0]!r} is not NAME=VALUE")
-    return found
-
-
-def _variable(name: str) -> Path | None:
-    return Path(os.environ[name]) if os.environ.get(name) else None
+            stream.write(steps.page_of(reported, shlex.join(["pgaudit", *sys.argv[1:]])))
+    raise typer.Exit(steps.status(outcomes))

@@ -45,7 +45,9 @@ class GitHub:
             if listing["truncated"] or len(files) < pull["changed_files"]:
                 raise TargetError(f"{name} is larger than the API of GitHub lists", hint=_CLONE_HINT)
             date = datetime.fromisoformat(commit["committer"]["date"]).astimezone(UTC).date()
-            return assemble(_Tree(self, repository, files, listing["tree"]), Origin(name, number, head, date))
+            return assemble(
+                _Tree(self, repository, files, listing["tree"]), Origin(name, number, head, date, repository)
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise TargetError(f"{self._server} did not answer for {name} as the API of GitHub does") from error
 

@@ -1,32 +1,49 @@
-"""Reports as text: for a terminal, for programs (JSON), for a pull request comment (Markdown)."""
+"""Reports as text: for people, for programs, and for what continuous integration and code review read."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from importlib import import_module
 
-from pgaudit.report import Report
+from pgaudit.report import FailOn, Report
 
 
 class Format(StrEnum):
-    """How ``scan`` writes its report."""
+    """How every command can write what it found."""
 
     TERMINAL = "terminal"
     JSON = "json"
     MARKDOWN = "markdown"
 
 
-def render(report: Report, style: Format, *, explain: bool = False, interactive: bool = False) -> str:
-    """The report in one format. ``explain`` adds full traces and rulings; ``interactive`` allows colour and the
-    terminal's own width. Only the format that was asked for is imported.
+class ReportFormat(StrEnum):
+    """How ``scan`` can write its report."""
+
+    TERMINAL = "terminal"
+    JSON = "json"
+    MARKDOWN = "markdown"
+    SARIF = "sarif"
+    GITHUB = "github"
+    RDJSONL = "rdjsonl"
+    JUNIT = "junit"
+    SUMMARY = "summary"
+
+
+def render(
+    report: Report,
+    style: ReportFormat,
+    *,
+    explain: bool = False,
+    interactive: bool = False,
+    fail_on: FailOn = FailOn.ERROR,
+) -> str:
+    """The report in one format, whose module alone is imported. ``explain`` adds full traces and rulings for people,
+    ``interactive`` allows colour and the terminal's own width, ``fail_on`` says what JUnit calls a failure.
     """
-    if style is Format.JSON:
-        from pgaudit.output import json
-
-        return json.render(report)
-    if style is Format.MARKDOWN:
-        from pgaudit.output import markdown
-
-        return markdown.render(report, explain=explain)
-    from pgaudit.output import terminal
-
-    return terminal.render(report, explain=explain, interactive=interactive)
+    options: dict[ReportFormat, dict[str, object]] = {
+        ReportFormat.TERMINAL: {"explain": explain, "interactive": interactive},
+        ReportFormat.MARKDOWN: {"explain": explain},
+        ReportFormat.JUNIT: {"fail_on": fail_on},
+    }
+    text: str = import_module(f"{__name__}.{style.value}").render(report, **options.get(style, {}))
+    return text

@@ -14,8 +14,8 @@ INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
 MARKUP = re.compile(r"[\\`*_{}\[\]()<>|~&$]")
 """Characters that mean something to Markdown, to HTML or to GitHub's formulas."""
 
-REFERENCE = re.compile(r"@|#|:(?=//)|(?<=www)\.", re.IGNORECASE)
-"""What GitHub turns into mentions, issue references and links after rendering, so that escaping cannot stop it."""
+REFERENCE = re.compile(r"@|#|:(?=//)|(?<=www)\.|(?<=\bGH)-(?=\d)|:(?=[\w+-]+:)", re.IGNORECASE)
+"""What GitHub turns into mentions, issue references, links and emoji after rendering, so that escaping cannot stop it."""
 
 ZERO_WIDTH_SPACE = "\u200b"
 
@@ -32,6 +32,12 @@ def markdown(text: str) -> str:
     return MARKUP.sub(lambda match: f"&#{ord(match[0])};", parted)
 
 
+def message(text: str) -> str:
+    """Plain text for what shows it as such and yet makes links and mentions of it, as code scanning does."""
+    parted = REFERENCE.sub(lambda match: match[0] + ZERO_WIDTH_SPACE, plain(text))
+    return parted.replace("](", f"]{ZERO_WIDTH_SPACE}(")
+
+
 def code(text: str) -> str:
     """A Markdown code span of the text; its fence is longer than any run of backticks inside."""
     text = plain(text)
@@ -42,11 +48,16 @@ def code(text: str) -> str:
     return f"{fence}{pad}{text}{pad}{fence}"
 
 
-def block(lines: list[str]) -> str:
+def cell(text: str) -> str:
+    """The text as code inside a table, where a bar would end the cell even in a code span."""
+    return f"<code>{markdown(text)}</code>" if plain(text).strip() else ""
+
+
+def block(lines: list[str], language: str = "text") -> str:
     """A fenced Markdown block of the lines; its fence is longer than any run of backticks inside."""
     body = "\n".join(plain(line) for line in lines)
     fence = "`" * max(3, _longest_run(body) + 1)
-    return f"{fence}text\n{body}\n{fence}"
+    return f"{fence}{language}\n{body}\n{fence}"
 
 
 def _longest_run(text: str) -> int:

@@ -7,12 +7,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from pgaudit.evidence.measures import Measure
 from pgaudit.finding import Finding, Gap, Location
+from pgaudit.fix.repair import Replacement
 from pgaudit.report import FolderReport, Report, SetAside
 from pgaudit.rule import Rule
 from pgaudit.waivers import Waiver
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "2.0"
 """Minor: a key was added. Major: a key was removed, or means something else."""
 
 
@@ -32,6 +34,7 @@ def document(report: Report) -> dict[str, Any]:
             "pr": origin.pr,
             "head": origin.head,
             "date": origin.date.isoformat() if origin.date else None,
+            "repository": origin.repository,
         },
         "submissions": [submission(folder) for folder in report.submissions],
         "rules": {rule_id: declaration(rule) for rule_id, rule in sorted(report.rules.items())},
@@ -64,6 +67,25 @@ def submission(folder: FolderReport) -> dict[str, Any]:
         "outcomes": {rule_id: outcome.value for rule_id, outcome in sorted(folder.outcomes.items())},
         "track": folder.track,
         "head": folder.head,
+        "score": location(folder.score) if folder.score else None,
+        "measures": [measure(m) for m in folder.measures],
+        "replacements": [replacement(r) for r in folder.replacements],
+    }
+
+
+def measure(item: Measure) -> dict[str, Any]:
+    """What was read for one limit."""
+    return {"limit": item.limit, "value": value(item.value), "location": location(item.location)}
+
+
+def replacement(item: Replacement) -> dict[str, Any]:
+    """Lines that `pgaudit fix` would write."""
+    return {
+        "path": item.path,
+        "first": item.first,
+        "last": item.last,
+        "lines": list(item.lines),
+        "because": list(item.because),
     }
 
 
@@ -82,6 +104,7 @@ def finding(item: Finding) -> dict[str, Any]:
         "facts": value(item.facts),
         "dormant": item.dormant,
         "fingerprint": item.fingerprint,
+        "known": item.known,
     }
 
 

@@ -32,7 +32,7 @@ def _folder(report: Report, folder: FolderReport, explain: bool) -> Iterator[str
     yield " · ".join(facts)
     yield ""
     for finding in folder.findings:
-        yield from _finding(report, finding, explain)
+        yield from finding_lines(report, finding, explain)
     yield from _gaps(folder.gaps)
     for waived in folder.waived:
         yield f"- waived: {escape.code(f'{waived.finding.rule} at {waived.finding.location}')}, "
@@ -40,12 +40,14 @@ def _folder(report: Report, folder: FolderReport, explain: bool) -> Iterator[str
         yield ""
 
 
-def _finding(report: Report, finding: Finding, explain: bool) -> Iterator[str]:
-    yield f"**{finding.severity.value}** {escape.code(finding.rule)}: {escape.markdown(finding.message)}"
+def finding_lines(report: Report, finding: Finding, explain: bool) -> Iterator[str]:
+    """One finding: what, where, why it matters, its trace, and the ruling."""
+    known = " (known)" if finding.known else ""
+    yield f"**{finding.severity.value}**{known} {escape.code(finding.rule)}: {escape.markdown(finding.message)}"
     yield ""
     rule = report.rules.get(finding.rule)
     grounds = f"{consequence(finding, rule)}; confidence {finding.confidence.value}"
-    yield f"At {escape.code(str(finding.location))}: {grounds}"
+    yield f"At {escape.code(str(finding.location))}: {escape.markdown(grounds)}"
     yield ""
     if finding.location.text:
         yield escape.block([finding.location.text])

@@ -15,8 +15,6 @@ from pgaudit.probe.record import Measurement, Outcome
 from pgaudit.report import FolderReport, Report
 
 WIDTH = 100
-SCHEMA_VERSION = "1.2"
-"""The scan's schema with ``probe`` added to the record folder."""
 MARKS = {Outcome.HOLDS: "✓", Outcome.VIOLATED: "✗"}
 
 
@@ -24,7 +22,6 @@ def render(report: Report, probed: Mapping[str, Probed], style: Format, *, expla
     """The report in one format; ``probed`` by record folder."""
     if style is Format.JSON:
         whole = document(report)
-        whole["schema_version"] = SCHEMA_VERSION
         for folder in whole["submissions"]:
             folder["probe"] = measurements(probed[folder["folder"]])
         return json.dumps(whole, indent=2, allow_nan=False) + "\n"

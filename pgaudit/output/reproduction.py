@@ -22,8 +22,6 @@ from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.statistics import Equivalence
 
 WIDTH = 100
-SCHEMA_VERSION = "1.1"
-"""The scan's schema with ``reproduction`` added to the record folder."""
 MARKS = {Status.HOLDS: "✓", Status.FAILS: "✗"}
 NO_SANDBOX = "**The submission was not enclosed: it could have changed what was measured.**"
 
@@ -31,12 +29,16 @@ NO_SANDBOX = "**The submission was not enclosed: it could have changed what was 
 def render(run: Reproduction, report: Report, style: Format) -> str:
     """The report in one format."""
     if style is Format.JSON:
-        whole = document(report)
-        whole["schema_version"] = SCHEMA_VERSION
-        whole["submissions"][0]["reproduction"] = measurements(run)
-        return json.dumps(whole, indent=2, allow_nan=False) + "\n"
+        return json.dumps(whole(run, report), indent=2, allow_nan=False) + "\n"
     lines = _markdown(run, report) if style is Format.MARKDOWN else _terminal(run, report)
     return "\n".join(lines) + "\n"
+
+
+def whole(run: Reproduction, report: Report) -> dict[str, Any]:
+    """Report and measurements as JSON values."""
+    found = document(report)
+    found["submissions"][0]["reproduction"] = measurements(run)
+    return found
 
 
 def render_plan(plan: Plan, sandbox: str, style: Format) -> str:

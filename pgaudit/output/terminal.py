@@ -66,9 +66,8 @@ class _Page:
     def finding(self, finding: Finding) -> None:
         rule = self.report.rules.get(finding.rule)
         self.console.line()
-        self.line(
-            (f"{finding.severity.value}[{finding.rule}]", SEVERITY_STYLE[finding.severity]), " ", plain(finding.message)
-        )
+        kind = (f"{finding.severity.value}[{finding.rule}]", SEVERITY_STYLE[finding.severity])
+        self.line(kind, " known: " if finding.known else " ", plain(finding.message))
         self.excerpt(finding.location)
         shown = finding.steps if self.explain else finding.steps[:BRIEF_STEPS]
         for number, step in enumerate(shown, 1):

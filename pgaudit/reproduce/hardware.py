@@ -61,19 +61,22 @@ class Hardware:
 
 def find(most: int | None) -> tuple[Hardware, str]:
     """The free GPUs, ``most`` of them at most, and a remark where there is something to say about the others."""
-    if most == 0 or not shutil.which("nvidia-smi"):
-        return Hardware(), "" if most == 0 else "nvidia-smi is not installed: no GPU is looked for"
+    gpus, remark = present() if most != 0 else ((), "")
+    free = tuple(gpu for gpu in gpus if gpu.is_free)
+    busy = ", ".join(str(gpu.index) for gpu in gpus if not gpu.is_free)
+    return Hardware(free[: most if most is not None else 8]), f"GPUs in use by others: {busy}" if busy else remark
+
+
+def present() -> tuple[tuple[Gpu, ...], str]:
+    """Every GPU of this machine, in use or not, and why none is seen."""
+    if not shutil.which("nvidia-smi"):
+        return (), "nvidia-smi is not installed: no GPU is looked for"
     command = ["nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Hardware(), f"nvidia-smi failed: {type(error).__name__}"
-    if done.returncode != 0:
-        return Hardware(), f"nvidia-smi failed with status {done.returncode}"
-    gpus = read(done.stdout)
-    free = tuple(gpu for gpu in gpus if gpu.is_free)
-    busy = ", ".join(str(gpu.index) for gpu in gpus if not gpu.is_free)
-    return Hardware(free[: most if most is not None else 8]), f"GPUs in use by others: {busy}" if busy else ""
+        return (), f"nvidia-smi failed: {type(error).__name__}"
+    return (read(done.stdout), "") if done.returncode == 0 else ((), f"nvidia-smi failed with status {done.returncode}")
 
 
 def read(text: str) -> tuple[Gpu, ...]:

@@ -21,7 +21,8 @@ CREATE TABLE IF NOT EXISTS seed (
     PRIMARY KEY (run, seed, input, text)
 );
 """
-"""``plan`` is the digest of what was to be run, ``text`` that of a held-out text. A seed without a result was begun and not
+"""``plan`` is the digest of what was to be run, ``description`` all of it and its sandbox as JSON, ``text`` the digest of a held-out
+text. A seed without a result was begun and not
 finished."""
 OFFICIAL = ("official", "")
 """Input and text of a seed that is run as the plan says."""
@@ -70,6 +71,12 @@ class Ledger:
         assert cursor.lastrowid is not None
         self.run = cursor.lastrowid
 
+    def knows(self, plan: str) -> bool:
+        """Whether it holds a run of a plan."""
+        with _explained(self.path):
+            row = self.connection.execute("SELECT 1 FROM run WHERE plan = ?", (plan,)).fetchone()
+        return row is not None
+
     def resume(self, plan: str) -> None:
         """Go on with the last run of a plan. Raises ``TargetError`` where there is none."""
         with _explained(self.path):
@@ -108,6 +115,13 @@ class Ledger:
             return None
         found: dict[str, Any] = json.loads(row[0])
         return found
+
+    def last(self, seed: int) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """The description of the last run that finished a seed on the official input, and what it came to."""
+        query = "SELECT description, result FROM seed JOIN run ON run.id = seed.run WHERE seed = ? AND input = ? AND result IS NOT NULL"
+        with _explained(self.path):
+            row = self.connection.execute(f"{query} ORDER BY run.id DESC LIMIT 1", (seed, OFFICIAL[0])).fetchone()
+        return None if row is None else (json.loads(row[0]), json.loads(row[1]))
 
     def close(self) -> None:
         """Release the file."""

@@ -17,6 +17,7 @@ from pgaudit.reproduce.data import Data
 from pgaudit.reproduce.hardware import Hardware
 from pgaudit.reproduce.inputs import Swap
 from pgaudit.reproduce.interpreter import Interpreter
+from pgaudit.reproduce.stored import decode, encode
 from pgaudit.reproduce.supervise import Bounds
 from pgaudit.sandbox.box import PATH, WORK, Limits
 from pgaudit.submission import UnreadableFile
@@ -80,11 +81,25 @@ class Plan:
     @property
     def digest(self) -> str:
         """Identity of what is run; a run can be gone on with only by the same. Seeds and swaps may be added."""
-        parts = asdict(replace(self, seeds=(), remarks=(), swaps=()))
+        # Which of a machine's GPUs are free, and how many bytes of them, changes by the minute; their model does not.
+        parts = asdict(replace(self, seeds=(), remarks=(), swaps=(), hardware=Hardware())) | {
+            "hardware": self.hardware.name
+        }
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
+    def document(self) -> dict[str, Any]:
+        """All of the plan as JSON values."""
+        found: dict[str, Any] = encode(self)
+        return found
+
+    @classmethod
+    def read(cls, document: dict[str, Any]) -> Plan:
+        """Back from JSON values. Raises ``KeyError`` or ``TypeError`` for those of another version."""
+        plan: Plan = decode(cls, document)
+        return plan
+
     def describe(self) -> dict[str, Any]:
-        """The plan as JSON values."""
+        """The plan as JSON values, for readers."""
         return {
             "folder": self.folder,
             "interpreter": f"{self.interpreter.path} (Python {self.interpreter.version})",
@@ -135,9 +150,9 @@ def make(
     command = _command(evidence.commands, main, remarks)
     environment = (*_environment(command, remarks), *_of_data(data))
     environment = (*environment, *(Given(name, value, "--set") for name, value in sorted(wishes.settings.items())))
-    bounds = _bounds(evidence, hardware, wishes)
+    limit = bounds(evidence, hardware, wishes)
     memory = None if hardware.gpus else wishes.memory_bytes or Limits().memory_bytes
-    limits = Limits(processes=bounds.processes, memory_bytes=memory)
+    limits = Limits(processes=limit.processes, memory_bytes=memory)
     submission = evidence.submission
     return Plan(
         submission.folder if submission.folder != "." else submission.origin.source,
@@ -149,22 +164,23 @@ def make(
         tuple({given.name: given for given in environment}.values()),
         wishes.seeds,
         hardware,
-        bounds,
+        limit,
         limits,
         wishes.training is not None or wishes.evaluation is not None,
         data,
-        _digest(evidence),
+        digest_of(evidence),
         tuple(remarks),
     )
 
 
-def refuse_missing(plan: Plan) -> None:
-    """No time is spent on a run that cannot start. Raises ``TargetError``."""
-    if plan.interpreter.missing:
-        raise TargetError(
-            f"{plan.interpreter.path} lacks what the submission needs: {', '.join(plan.interpreter.missing)}",
-            hint="install it there, or name another Python with --python; --ignore-requirements runs all the same",
-        )
+def what_is_missing(plan: Plan) -> TargetError | None:
+    """Why no time is spent on a run that cannot start."""
+    if not plan.interpreter.missing:
+        return None
+    return TargetError(
+        f"{plan.interpreter.path} lacks what the submission needs: {', '.join(plan.interpreter.missing)}",
+        hint="install it there, or name another Python with --python; --ignore-requirements runs all the same",
+    )
 
 
 def _command(commands: Sequence[Command], main: str, remarks: list[str]) -> Command | None:
@@ -205,7 +221,8 @@ def _launcher(hardware: Hardware) -> tuple[str, ...]:
     return ("-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}") if count else ()
 
 
-def _bounds(evidence: Evidence, hardware: Hardware, wishes: Wishes) -> Bounds:
+def bounds(evidence: Evidence, hardware: Hardware, wishes: Wishes) -> Bounds:
+    """When a run is ended: by the policy, on other hardware than the challenge's later, and as the caller wishes."""
     slower = 1.0 if hardware.is_reference else SLOWER
     edition = evidence.edition
     usual = Bounds()
@@ -239,7 +256,8 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-def _digest(evidence: Evidence) -> str:
+def digest_of(evidence: Evidence) -> str:
+    """Identity of the submission's files."""
     digest = hashlib.sha256()
     for path, file in sorted(evidence.submission.files.items()):
         try:

@@ -11,7 +11,7 @@ from pgaudit.policy import Edition, Policy
 from pgaudit.report import FolderReport, Report
 from pgaudit.reproduce.check import OPEN, Check, Status
 from pgaudit.reproduce.outcome import Reproduction
-from pgaudit.submission import Collected
+from pgaudit.submission import Collected, Origin
 from pgaudit.verdict import Level, Verdict, decide
 
 
@@ -36,6 +36,15 @@ def report_of(run: Reproduction, collected: Collected, edition: Edition, *, scan
             ),
         ),
     )
+
+
+def report_of_refused(origin: Origin, why: str) -> Report:
+    """The report on a submission that was not re-run."""
+    from pgaudit import policy, rulebook
+
+    folder = FolderReport(origin.pr, ".", Verdict.INCOMPLETE, (), Level.CLAIMED, (), (Gap("reproduce/plan", why),))
+    edition = policy.load().edition_at(origin.date).since.isoformat()
+    return Report(pgaudit.__version__, rulebook.load().digest, edition, origin, (folder,), {})
 
 
 def _scanned(collected: Collected, edition: Edition) -> Report:

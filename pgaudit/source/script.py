@@ -40,7 +40,8 @@ class Layer:
     def at(self, line: int | None) -> Location:
         """The location of a line of this layer, with its text."""
         text = self.lines[line - 1].strip()[:LINE_WIDTH] if line and 0 < line <= len(self.lines) else ""
-        return Location(self.path, line, " → ".join(self.steps), text)
+        payload = self.origin.shipped_line if self.origin else None
+        return Location(self.path, line, " → ".join(self.steps), text, payload)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def check(evidence: Evidence) -> Iterator[Finding | Gap]:
     problem = script.body.parsed.problem if script else None
     if script and not problem and evidence.run and _does_nothing(evidence.run):
         yield RULE.finding(
-            "the script comes to its end without training, scoring or printing anything", script.body.at(1)
+            "the script comes to its end without training, scoring or printing anything", script.body.at(None)
         )
     if not script or not problem:
         return

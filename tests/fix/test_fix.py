@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgaudit.fix.members import edited, members
+from pgaudit.fix.repair import Repair, replacements
 from tests.support import FOLDER, run_pgaudit
 
 
@@ -250,3 +251,13 @@ def test_a_readme_of_another_encoding_is_left_alone(clean_folder: Path) -> None:
 def test_cells_that_may_mean_something_else_are_left_alone(table: str, clean_folder: Path) -> None:
     (clean_folder / "README.md").write_text(f"# A table\n\n{table}")
     assert run_pgaudit("fix", clean_folder).status == 0
+
+
+@given(*[st.lists(st.sampled_from(["{", '"a": 1,', '"b": 2', "}", ""]), min_size=1).map("\n".join)] * 2)
+def test_replacements_are_the_repair_by_whole_lines(before: str, after: str) -> None:
+    lines: list[str] = before.split("\n")
+    found = list(replacements(Repair("submission.json", before, after, (), ())))
+    assert all(1 <= each.first <= each.last <= len(lines) for each in found)
+    for each in reversed(found):
+        lines[each.first - 1 : each.last] = each.lines
+    assert "\n".join(lines) == after

@@ -1,4 +1,4 @@
-"""The three reports on one audit: golden, by the schema, and deaf to hostile text."""
+"""The reports on one audit: golden, by the schema, and deaf to hostile text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from pgaudit import output
 from pgaudit.finding import Confidence, Finding, Gap, Location, Severity, Step
-from pgaudit.output import Format, render
+from pgaudit.output import Format, ReportFormat, render
 from pgaudit.output.json import value
 from pgaudit.output.jsonl import line
 from pgaudit.report import FolderReport, Report
@@ -28,7 +28,7 @@ SCRIPT = "import torch\nprint('SHOUT', 'a line that is longer than the page is w
 WAIVERS = Waivers(
     active=(
         Waiver(
-            "voice/mumble", "heard it", "ada", date(2026, 12, 31), folder="records/*", fingerprint="0438ce1f5a4aaf01"
+            "voice/mumble", "heard it", "ada", date(2026, 12, 31), folder="records/*", fingerprint="4ab357bd14948f98"
         ),
         Waiver("voice/shout", "a quotation", "ada", date(2026, 12, 31), pr=8),
     ),
@@ -58,12 +58,12 @@ def report(judge: Callable[..., Report]) -> Report:
 @pytest.mark.parametrize("style", list(Format))
 @pytest.mark.parametrize("explain", [False, True], ids=["brief", "explain"])
 def test_golden(report: Report, style: Format, explain: bool, snapshot: SnapshotAssertion) -> None:
-    assert render(report, style, explain=explain) == snapshot
+    assert render(report, ReportFormat(style), explain=explain) == snapshot
 
 
 def test_json_follows_its_schema(report: Report) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    document = json.loads(render(report, Format.JSON))
+    document = json.loads(render(report, ReportFormat.JSON))
     jsonschema.validate(document, SCHEMA, format_checker=jsonschema.FormatChecker())
     assert list(document["submissions"][0])[:6] == ["pr", "folder", "verdict", "mechanisms", "level", "findings"]
 
@@ -77,16 +77,16 @@ def test_a_line_of_a_sweep_begins_with_the_keys_of_a_verdict(report: Report) -> 
 def test_colour_is_for_terminals(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert "\x1b[" not in render(report, Format.TERMINAL)
-    assert "\x1b[" in render(report, Format.TERMINAL, interactive=True)
+    assert "\x1b[" not in render(report, ReportFormat.TERMINAL)
+    assert "\x1b[" in render(report, ReportFormat.TERMINAL, interactive=True)
     monkeypatch.setenv("NO_COLOR", "1")
-    assert "\x1b[3" not in render(report, Format.TERMINAL, interactive=True)
+    assert "\x1b[3" not in render(report, ReportFormat.TERMINAL, interactive=True)
 
 
 def test_a_pipe_is_a_hundred_columns_wide(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
-    wide = render(report, Format.TERMINAL)
+    wide = render(report, ReportFormat.TERMINAL)
     monkeypatch.setenv("COLUMNS", "40")
-    assert render(report, Format.TERMINAL) == wide
+    assert render(report, ReportFormat.TERMINAL) == wide
     assert max(map(len, wide.splitlines())) <= 100
 
 
@@ -95,21 +95,21 @@ def test_a_pipe_is_a_hundred_columns_wide(report: Report, monkeypatch: pytest.Mo
 )
 def test_hostile_text_has_no_effect(text: str) -> None:
     hostile = _report(text)
-    terminal = render(hostile, Format.TERMINAL, explain=True)
+    terminal = render(hostile, ReportFormat.TERMINAL, explain=True)
     assert "\x1b" not in terminal
     assert "\u202e" not in terminal
     if text.startswith("[bold]"):
         assert text in terminal
-    tokens = MarkdownIt("commonmark").parse(render(hostile, Format.MARKDOWN, explain=True))
+    tokens = MarkdownIt("commonmark").parse(render(hostile, ReportFormat.MARKDOWN, explain=True))
     inline = [child for token in tokens for child in token.children or []]
     assert [token.content for token in tokens if token.type == "heading_open" and token.tag != "h3"] == []
     assert not {child.type for child in inline} & {"link_open", "image"}
     assert "@openai" not in "".join(child.content for child in inline if child.type == "text")
-    assert render(hostile, Format.JSON).isascii()
+    assert render(hostile, ReportFormat.JSON).isascii()
 
 
-@given(st.text(), st.sampled_from(Format))
-def test_any_text_can_be_reported(text: str, style: Format) -> None:
+@given(st.text(), st.sampled_from(ReportFormat))
+def test_any_text_can_be_reported(text: str, style: ReportFormat) -> None:
     assert render(_report(text), style, explain=True).endswith("\n")
 
 

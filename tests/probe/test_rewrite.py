@@ -40,7 +40,7 @@ def _names(source: str) -> tuple[dict[str, Any], Recorder]:
         "np": np, "row": np.array([0.25, 1.5, 3.0]), "x": 1.25, "y": 2.5, "total": 0.0, "width": 12,
         PROBE: Probe(recorder, "a.py"),
     }  # fmt: skip
-    exec(compile(source, "a.py", "exec", dont_inherit=True), names)  # noqa: S102 -- written here
+    exec(compile(source, "a.py", "exec", dont_inherit=True), names)
     return names, recorder
 
 

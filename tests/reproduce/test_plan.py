@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pgaudit.errors import TargetError
-from pgaudit.reproduce import data, hardware
+from pgaudit.reproduce import data, hardware, machine
+from pgaudit.reproduce.hardware import Hardware
 from pgaudit.reproduce.interpreter import ask
-from pgaudit.reproduce.plan import refuse_missing
+from pgaudit.reproduce.plan import Plan, Wishes, what_is_missing
 from pgaudit.reproduce.weigh import bytes_written, inventory, weigh
 from pgaudit.sandbox.box import WORK
 from tests.reproduce.support import write_folder
@@ -55,6 +59,25 @@ def test_limits_follow_the_policy_and_the_hardware() -> None:
     assert plan_of(evidence, CPU, training=5.0).bounds.training == 5
 
 
+def test_a_plan_outlives_its_process(tmp_path: Path) -> None:
+    write_shard(tmp_path / "fineweb_train_000000.bin", 10)
+    write_shard(tmp_path / "fineweb_val_000000.bin", 7)
+    plan = replace(plan_of(evidence_of(collected(readme=README)), H100), data=data.check(tmp_path, None))
+    again = Plan.read(json.loads(json.dumps(plan.document())))
+    assert (again, again.digest, again.command(7)) == (plan, plan.digest, plan.command(7))
+    of_another_version = plan.document()
+    del of_another_version["bounds"]["silence"]
+    with pytest.raises(KeyError):
+        Plan.read(of_another_version)
+
+
+def test_a_plan_does_not_depend_on_which_gpus_are_free() -> None:
+    plan = plan_of(evidence_of(collected()), H100)
+    other = tuple(replace(gpu, index=gpu.index + 8, used_mib=700) for gpu in H100.gpus)
+    assert replace(plan, hardware=Hardware(other)).digest == plan.digest
+    assert replace(plan, hardware=Hardware(other[:4])).digest != plan.digest
+
+
 def test_a_plan_is_the_same_for_other_seeds_only() -> None:
     evidence = evidence_of(collected())
     plan = plan_of(evidence, CPU)
@@ -70,8 +93,9 @@ def test_what_is_missing_is_said_before_anything_runs() -> None:
     assert interpreter.missing == ("no-such-package", "module torch_of_tomorrow")
     plan = plan_of(evidence_of(collected()), CPU)
     object.__setattr__(plan, "interpreter", interpreter)
-    with pytest.raises(TargetError, match="lacks what the submission needs: no-such-package"):
-        refuse_missing(plan)
+    problem = what_is_missing(plan)
+    assert problem is not None
+    assert "lacks what the submission needs: no-such-package" in str(problem)
 
 
 def test_no_python_is_refused(tmp_path: Path) -> None:
@@ -110,6 +134,26 @@ def test_data_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
         data.check(tmp_path, None)
     with pytest.raises(TargetError, match="no such tokenizer"):
         data.check(tmp_path, tmp_path / "tokenizer.model")
+
+
+def test_a_scheduler_hands_out_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = "".join(f"{at}, NVIDIA H100 80GB HBM3, {60000 * (at == 3)}, 81559, 1980\n" for at in range(4))
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\ncat <<'END'\n{table}END\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    wants = machine.Wants(Wishes((42,)), bare=True)
+
+    def indices(found: machine.Machine) -> list[int]:
+        return [gpu.index for gpu in found.hardware.gpus]
+
+    assert indices(machine.handed(wants, 4, None)) == [0, 1, 2, 3]  # before any is taken, one in use is no obstacle
+    assert indices(machine.handed(wants, 2, [1, 2])) == [1, 2]
+    assert indices(machine.handed(wants, 0, [])) == []
+    with pytest.raises(TargetError, match="in use by others: 3"):
+        machine.handed(wants, 2, [2, 3])
+    with pytest.raises(TargetError, match="4 GPUs where the scheduler counts 8"):
+        machine.handed(wants, 8, None)
 
 
 def test_gpus_in_use_by_others_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,12 +63,14 @@ def test_tells_the_steps_and_the_place_of_the_payload() -> None:
     assert script.body.origin is not None
     assert (script.body.origin.path, script.body.origin.line) == ("train_gpt.py", 4)
     assert str(script.body.at(1)) == "train_gpt.py:1 (base85 → zlib)"
+    assert (script.body.at(1).shipped_line, script.layers[0].at(1).shipped_line) == (4, 1)
 
 
 def test_opens_a_package_inside_a_package() -> None:
     script = opened(packed(packed(TRAINER, "xz", "base85", "exec"), "zlib", "base64", "run_path"))
     assert [layer.steps for layer in script.layers] == [(), ("base64", "zlib"), ("base64", "zlib", "base85", "lzma")]
     assert script.body.text == TRAINER
+    assert script.body.at(30).shipped_line == script.layers[1].at(1).shipped_line
 
 
 @pytest.mark.parametrize(

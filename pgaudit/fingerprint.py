@@ -1,0 +1,46 @@
+"""Identity of a finding across edits: it stays when lines move, when code is indented anew and when a script is packed
+otherwise. It is made of the rule, the file, the text of the line and, where these are equal, which one it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pgaudit.finding import Finding
+
+DIGITS = 16
+
+
+def fingerprint(finding: Finding) -> str:
+    """Identity of the finding within its record folder. What concerns a whole file is known by its message."""
+    return _digest(*_subject(finding), str(finding.occurrence))
+
+
+def fingerprint_in(folder: str, finding: Finding) -> str:
+    """Identity of the finding within the repository: copies of a folder have findings of their own."""
+    return _digest(folder, finding.fingerprint)
+
+
+def numbered(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings of one record folder; those that nothing but the line tells apart are counted from above."""
+    seen = Counter[tuple[str, ...]]()
+    result: list[Finding] = []
+    for finding in sorted(findings, key=lambda f: (f.location.layer, f.location.line or 0, f.message)):
+        subject = _subject(finding)
+        result.append(replace(finding, occurrence=seen[subject]))
+        seen[subject] += 1
+    return result
+
+
+def _subject(finding: Finding) -> tuple[str, str, str]:
+    text = finding.location.text or finding.message
+    return finding.rule, finding.location.path, " ".join(text.split())
+
+
+def _digest(*parts: str) -> str:
+    return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:DIGITS]
