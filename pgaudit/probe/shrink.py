@@ -74,6 +74,16 @@ def _tokens(old: Number) -> Number:
     return old if old <= 1 else max(4, 2 ** round(math.log2(max(4, old / 32))))
 
 
+def _sequence(old: Number) -> Number:
+    """A length that is read at once; longer ones than the batch's parts would not fit into it."""
+    return min(SEQUENCE, _tokens(old)) if old > SEQUENCE else old
+
+
+def _seconds(old: Number) -> Number:
+    """A budget, if it can be one of seconds."""
+    return min(old, 2) if old <= 1000 else old
+
+
 def _bits(old: Number) -> Number:
     """The same for a table given by the bits of its index."""
     return old if old < 15 else round(math.log2(_table(2.0**old)))
@@ -140,7 +150,7 @@ RULES = (
             r"prog_seq\w*_len",
             r"ttt_\w*doc_len",
         ),
-        _tokens,
+        _sequence,
         "a thirty-second of the text at once",
     ),
     Rule(
@@ -227,8 +237,8 @@ RULES = (
     ),
     Rule(_named(r"\w*_(?:grid_size|num_trials|n_trials|trials)"), _at_most(4), "a search that can be waited for"),
     Rule(
-        _named(r"\w*(?:time_budget|budget_s|budget_sec(?:ond)?s|time_limit)\w*"),
-        _at_most(2.0),
+        _named(r"\w*(?:time_budget|budget_s|budget_sec(?:ond)?s|time_limit)\w*", r"\w*_budget"),
+        _seconds,
         "two seconds of the virtual clock",
     ),
 )

@@ -10,7 +10,7 @@ from pgaudit.probe.shrink import OFFICIAL, VALIDATION, Number, Shrinker
 
 
 @pytest.mark.parametrize(
-    ("name", "old", "new"),
+    "name,old,new",
     [
         ("ITERATIONS", 20_000, 8),
         ("warmup_steps", 20, 1),
@@ -47,7 +47,7 @@ def test_a_size_comes_out_in_proportion(name: str, old: Number, new: Number) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    "name,value",
     [("NUM_LAYERS", 11), ("NUM_HEADS", 8), ("VOCAB_SIZE", 1024), ("NUM_LOOPS", 2), ("MATRIX_LR", 0.02), ("SEED", 1337)],
 )
 def test_the_structure_stays(name: str, value: Number) -> None:
@@ -58,7 +58,9 @@ def test_a_switch_is_no_size() -> None:
     assert Shrinker().size("eval_stride", True) is True
 
 
-@given(st.sampled_from(["MODEL_DIM", "EVAL_SEQ_LEN", "NGRAM_BUCKETS", "ITERATIONS", "TTT_EPOCHS"]), st.integers(0, 2**26))
+@given(
+    st.sampled_from(["MODEL_DIM", "EVAL_SEQ_LEN", "NGRAM_BUCKETS", "ITERATIONS", "TTT_EPOCHS"]), st.integers(0, 2**26)
+)
 def test_a_size_that_was_made_is_left_alone(name: str, old: int) -> None:
     shrinker = Shrinker()
     new = shrinker.size(name, old)

@@ -6,6 +6,7 @@ Only the submission gets these names; torch itself, and every library, sees the 
 from __future__ import annotations
 
 import contextlib
+import functools
 import types
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,20 @@ from pgaudit.probe.inside.inert import Inert
 
 NAME = "NVIDIA H100 80GB HBM3"
 MEMORY = 85_520_809_984
+FACTORIES = (
+    "empty",
+    "zeros",
+    "ones",
+    "full",
+    "tensor",
+    "rand",
+    "randn",
+    "randint",
+    "empty_like",
+    "zeros_like",
+    "ones_like",
+)
+"""Functions that may be asked for pinned memory, which only a machine with an accelerator has."""
 
 
 class Stream:
@@ -170,6 +185,15 @@ class _Autocast(contextlib.ContextDecorator):
         return None
 
 
+def _unpinned(factory: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @functools.wraps(factory)
+    def make(*args: Any, **named: Any) -> Tensor:
+        named.pop("pin_memory", None)
+        return factory(*args, **named)
+
+    return make
+
+
 def _no_grad(mode: Any = True) -> Any:
     """``torch.inference_mode``, whose tensors may take part in training: compiled code lets them."""
     if callable(mode):
@@ -209,10 +233,11 @@ def modules() -> dict[str, types.ModuleType]:
     chosen = ("enable_cudnn_sdp", "enable_flash_sdp", "enable_math_sdp", "enable_mem_efficient_sdp")
     backend = Part(torch.backends.cuda, sdp_kernel=_no_choice, **dict.fromkeys(chosen, _nothing))
     backends = Part(torch.backends, cuda=backend)
+    made = {name: _unpinned(getattr(torch, name)) for name in FACTORIES}
     floats = dict.fromkeys(("bfloat16", "float16", "half"), torch.float32)
     whole = Part(
         torch, cuda=cuda, distributed=world, device=Device, compile=Inert(), compiler=compiler, autocast=_Autocast,
-        amp=amp, nn=network, backends=backends, inference_mode=_no_grad, **floats,
+        amp=amp, nn=network, backends=backends, inference_mode=_no_grad, **floats, **made,
     )  # fmt: skip
     found: tuple[types.ModuleType, ...] = (
         whole,
