@@ -1,4 +1,4 @@
-"""``torch`` as a submission sees it: its CUDA surface on a CPU, 16-bit floats as 32-bit ones, compilation left out.
+"""``torch`` as a submission sees it: its CUDA surface on a CPU, bfloat16 as float32, compilation left out.
 
 Only the submission gets these names; torch itself, and every library, sees the real ones.
 """
@@ -234,10 +234,9 @@ def modules() -> dict[str, types.ModuleType]:
     backend = Part(torch.backends.cuda, sdp_kernel=_no_choice, **dict.fromkeys(chosen, _nothing))
     backends = Part(torch.backends, cuda=backend)
     made = {name: _unpinned(getattr(torch, name)) for name in FACTORIES}
-    floats = dict.fromkeys(("bfloat16", "float16", "half"), torch.float32)
     whole = Part(
         torch, cuda=cuda, distributed=world, device=Device, compile=Inert(), compiler=compiler, autocast=_Autocast,
-        amp=amp, nn=network, backends=backends, inference_mode=_no_grad, **floats, **made,
+        amp=amp, nn=network, backends=backends, inference_mode=_no_grad, bfloat16=torch.float32, **made,
     )  # fmt: skip
     found: tuple[types.ModuleType, ...] = (
         whole,
@@ -260,6 +259,7 @@ def patch_tensors() -> None:
     wide: Callable[..., Any] = lambda self, *_, **__: self.float()  # noqa: E731
     for kind in (Tensor, nn.Module):
         kind.cuda = same  # type: ignore[method-assign]
-        kind.bfloat16 = kind.half = wide  # type: ignore[method-assign]
+        kind.bfloat16 = wide  # type: ignore[method-assign]
+    nn.Module.half = wide  # type: ignore[method-assign]
     Tensor.pin_memory = same  # type: ignore[method-assign]
     Tensor.record_stream = _nothing  # type: ignore[method-assign]
