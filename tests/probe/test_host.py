@@ -108,6 +108,15 @@ exec("late = 'cuda'")
 found["late"] = late
 found["path"] = os.path.basename(__file__) + " " + __name__
 
+# Compressors keep the format that was asked for
+import lzma, zlib
+filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 2**16}]
+raw = lzma.compress(b"a" * 99, format=lzma.FORMAT_RAW, filters=filters)
+found["packing"] = [len(lzma.decompress(raw, lzma.FORMAT_RAW, filters=filters)), len(zlib.decompress(zlib.compress(b"a" * 99, 9))),
+                    len(lzma.decompress(lzma.compress(b"a" * 99, preset=9 | lzma.PRESET_EXTREME)))]
+half = torch.tensor([1.5], dtype=torch.float16)
+found["half"] = [half.numpy().tobytes().hex(), torch.empty(2, pin_memory=True).shape[0]]
+
 # Files
 import glob
 folder = os.environ["DATA_PATH"]
@@ -164,6 +173,8 @@ def _expected() -> dict[str, Any]:
         "spec": [True, False],
         "own": [64, "cpu!", 64, "cpu"],
         "late": "cpu",
+        "packing": [99, 99, 99],
+        "half": ["003e", 2],
         "path": "train_gpt.py __main__",
         "alias": True,
     }
