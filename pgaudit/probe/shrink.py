@@ -119,7 +119,7 @@ RULES = (
         "one sequence per part",
     ),
     Rule(_named(r"(?:num_|max_|train_|total_|n_)?(?:iterations|steps)"), _at_most(STEPS), "a few steps of training"),
-    Rule(_named(r"warmup_(?:steps|iters)", r"lr_warmup\w*", r"compile_\w*warmup\w*"), _at_most(1), "one step"),
+    Rule(_named(r"warmup_(?:\w+_)?(?:steps|iters)", r"lr_warmup\w*", r"compile_\w*warmup\w*"), _at_most(1), "one step"),
     Rule(
         _named(r"(?:warmdown|cooldown)_(?:steps|iters|iterations)", r"\w*momentum_warmup(?:_steps|_iters)?"),
         _at_most(STEPS // 2),
@@ -194,7 +194,7 @@ RULES = (
         _divided(WIDTH, 4),
         "an eighth of the width",
     ),
-    Rule(_named(r"\w*_rank", r"rank_dim"), _divided(WIDTH, 2), "an eighth, as the width"),
+    Rule(_named(r"\w*_rank", r"rank_dim", r"(?:\w+_)?group_size"), _divided(WIDTH, 2), "an eighth, as the width"),
     Rule(_named(r"\w*gram_(?:vocab|size|vocab_size)"), _at_most(512), "as the text"),
     Rule(
         _named(
@@ -277,9 +277,10 @@ class Shrinker:
         return new
 
     def text(self, name: str, value: str) -> str:
-        """The same for a value of the environment: text that may hold a number."""
+        """The same for a value of the environment: text that may hold a number, or lengths at points of training (``512@0.3``)."""
         if not is_number(value):
-            return value
+            whole = re.sub(r"_schedule$", "_len", name.lower())
+            return re.sub(r"\b\d+(?=@)", lambda length: str(self.size(whole, int(length[0]))), value)
         number: Number = int(value) if _is_whole(value) else float(value)
         new = self.size(name, number)
         return value if new == number else str(new)

@@ -60,6 +60,11 @@ found["attention"] = bool(torch.allclose(ours, right.transpose(1, 2), atol=1e-6)
 found["varlen"] = bool(torch.allclose(parts[:2], ours[0, :2], atol=1e-6)) and not bool(torch.allclose(parts[2:], ours[0, 2:]))
 found["window"] = bool(torch.allclose(flash_attn_func(q, k, v, causal=True, window_size=(0, 0))[:, :, 0], v[:, :, 0]))
 
+from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+mask = create_block_mask(lambda b, h, query, key: query >= key, None, None, 6, 6)
+flexible = torch.compile(flex_attention)(*(x.transpose(1, 2) for x in (q, k, v)), block_mask=mask, enable_gqa=True)
+found["flex"] = bool(torch.allclose(flexible, right, atol=1e-6))
+
 # Triton: programs side by side, and one with control flow of its own
 import triton
 import triton.language as tl
@@ -164,6 +169,7 @@ def _expected() -> dict[str, Any]:
         "attention": True,
         "varlen": True,
         "window": True,
+        "flex": True,
         "triton": [True, True],
         "delta": [1.0, 1.0, 1.0],
         "environment": ["64", "11", "3", "1", "2", "none"],

@@ -77,3 +77,7 @@ def test_a_name_can_be_kept() -> None:
     assert Shrinker(frozenset({"model_dim"})).size("MODEL_DIM", 512) == 512
     assert Shrinker().text("MODEL_DIM", "512") == "64"
     assert Shrinker().text("COMPRESSOR", "brotli") == "brotli"
+
+
+def test_lengths_at_points_of_training() -> None:
+    assert Shrinker().text("TRAIN_SEQ_SCHEDULE", "1024@0.100,2048@1.000") == "32@0.100,64@1.000"
