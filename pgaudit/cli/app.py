@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pgaudit.cli import card, corpus, fix, reproduce, rules, scan, sweep
+from pgaudit.cli import card, corpus, fix, probe, reproduce, rules, scan, sweep
 
 
 def version(asked: bool) -> None:
@@ -32,6 +32,7 @@ app = typer.Typer(
 app.command()(scan.scan)
 app.command()(card.card)
 app.command()(fix.fix)
+app.command()(probe.probe)
 app.command()(reproduce.reproduce)
 app.command()(sweep.sweep)
 app.command()(corpus.corpus)

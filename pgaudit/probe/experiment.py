@@ -7,23 +7,48 @@ import numpy as np
 from pgaudit.probe.shrink import VALIDATION
 from pgaudit.probe.text import Text, Tokens
 
-BASE, REPEAT, LAST, LATE, HALF, EARLY = "base", "repeat", "last", "late", "half", "early"
-LATE_FROM, HALF_FROM = VALIDATION * 3 // 4 + 5, VALIDATION // 2 + 3
-"""Not at the border of a window."""
+BASE, PLAIN, REPEAT, EARLY = "base", "plain", "repeat", "early"
+"""The text as it is: recorded, without the recorder, and once more; with other tokens at its beginning."""
+LAST, LATE, HALF = "last", "late", "half"
+FROM = {LAST: VALIDATION, LATE: VALIDATION * 3 // 4 + 5, HALF: VALIDATION // 2 + 3}
+"""From which place on the tokens are replaced: not at the border of a window."""
 EARLY_TOKENS = range(1, 60)
+CONTROLS = 4
+"""Ids of a tokenizer that stand for no text."""
+TRUE = -1
+"""Stands for the last token as it is."""
+_SUM = "token"
 
 
 def texts(text: Text) -> dict[str, Tokens]:
     """The validation texts of the first round, by name."""
-    base = text.validation
-    return {
-        BASE: base,
-        REPEAT: base,
-        LAST: _replaced(text, VALIDATION, VALIDATION + 1),
-        LATE: _replaced(text, LATE_FROM, VALIDATION + 1),
-        HALF: _replaced(text, HALF_FROM, VALIDATION + 1),
-        EARLY: _replaced(text, EARLY_TOKENS.start, EARLY_TOKENS.stop),
-    }
+    changed = {name: _replaced(text, start, VALIDATION + 1) for name, start in FROM.items()}
+    same = dict.fromkeys((BASE, PLAIN, REPEAT), text.validation)
+    return {**same, **changed, EARLY: _replaced(text, EARLY_TOKENS.start, EARLY_TOKENS.stop)}
+
+
+def last_tokens(text: Text, count: int, skip: int) -> dict[str, Tokens]:
+    """Texts with another last token: ``count`` of them, after the first ``skip`` of a fixed order, each as
+    likely as any other of the vocabulary.
+    """
+    found: dict[str, Tokens] = {}
+    order = np.random.default_rng(0).permutation(np.arange(CONTROLS, text.vocabulary, dtype=np.uint16))
+    others = order[order != text.validation[VALIDATION]]
+    for token in others[skip : skip + count]:
+        tokens = text.validation.copy()
+        tokens[VALIDATION] = token
+        found[f"{_SUM}{int(token)}"] = tokens
+    return found
+
+
+def is_sum(name: str) -> bool:
+    """Whether a text is one of ``last_tokens``."""
+    return name.startswith(_SUM)
+
+
+def token_of(name: str) -> int:
+    """Its last token."""
+    return int(name.removeprefix(_SUM))
 
 
 def _replaced(text: Text, start: int, stop: int) -> Tokens:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,14 @@ class Site:
     path: str
     line: int
     kind: str
-    """``loss``, ``reduce`` or ``add``."""
+    """``loss``, ``reduce``, ``add``, or ``fit`` for a sum that gradients flow from."""
+    into: str = ""
+    """What is added to."""
+
+    @property
+    def place(self) -> tuple[str, str | int]:
+        """Where sums come together: one total may be added to on several lines."""
+        return (self.path, self.into) if self.into else (f"{self.path} {self.kind}", self.line)
 
 
 @dataclass(frozen=True)
@@ -41,3 +50,39 @@ class RunRecord:
     substituted: tuple[str, ...] = ()
     """What the host put in place of what is not on this machine."""
     seconds: float = 0.0
+
+
+class Condition(StrEnum):
+    """What is measured."""
+
+    CAUSAL = "C1 causal"
+    """A score depends on no token after its own."""
+    NORMALISED = "C2 normalised"
+    """The probabilities of all tokens at one place sum to at most one."""
+    SCORED_FIRST = "C3/C4 scored first"
+    """Nothing learns from a token before it is scored; nothing is scored again afterwards."""
+    BYTES = "byte count"
+    """The score is divided by the bytes of the text that was scored."""
+
+
+class Outcome(StrEnum):
+    """What a measurement came to."""
+
+    VIOLATED = "violated"
+    HOLDS = "holds"
+    NOT_EXERCISED = "not exercised"
+    COULD_NOT_RUN = "could not run"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One condition and what was measured of it."""
+
+    condition: Condition
+    outcome: Outcome
+    sentence: str
+    """One sentence of fact."""
+    site: Site | None = None
+    """The line that summed the scores."""
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values behind the sentence."""

@@ -26,6 +26,8 @@ DEVICES = {"cuda": "cpu", "nccl": "gloo"}
 _NO_SCORE = (cst.Integer, cst.BaseString, cst.List, cst.Tuple)
 LONGEST = 2_000_000
 """Characters of source that are rewritten."""
+LONGEST_NAME = 80
+"""Characters by which what is added to is known."""
 
 
 class Unreadable(Exception):
@@ -106,6 +108,9 @@ class _Rewriter(cst.CSTTransformer):
         name = _called(original_node)
         if name in LOSSES:
             return _probe("loss", self._line(original_node), updated_node.func, *updated_node.args)
+        if name == "add_" and len(updated_node.args) == 1 and isinstance(original_node.func, cst.Attribute):
+            seen = self._added(original_node, original_node.func.value, updated_node.args[0].value)
+            return updated_node.with_changes(args=[updated_node.args[0].with_changes(value=seen)])
         if name in REDUCTIONS and isinstance(updated_node.func, cst.Attribute):
             func = updated_node.func
             return _probe("reduce", self._line(original_node), func.value, _string(name), *updated_node.args)
@@ -115,12 +120,22 @@ class _Rewriter(cst.CSTTransformer):
         counts = isinstance(original_node.value, _NO_SCORE)
         if not self.sums or counts or not isinstance(original_node.operator, cst.AddAssign):
             return updated_node
-        return updated_node.with_changes(value=_probe("add", self._line(original_node), updated_node.value))
+        into = original_node.target
+        return updated_node.with_changes(value=self._added(original_node, into, updated_node.value))
+
+    def _added(self, node: cst.CSTNode, into: cst.BaseExpression, value: cst.BaseExpression) -> cst.BaseExpression:
+        return _probe("add", self._line(node), _string(_code(into)), value)
 
     # Sizes
 
     def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> cst.Assign:
         target = original_node.targets[0].target
+        total = original_node.value
+        if self.sums and isinstance(total, cst.BinaryOperation) and isinstance(total.operator, cst.Add):
+            if total.left.deep_equals(target) and isinstance(updated_node.value, cst.BinaryOperation):
+                seen = self._added(original_node, target, updated_node.value.right)
+                return updated_node.with_changes(value=updated_node.value.with_changes(right=seen))
+            return updated_node
         name = (
             target.value
             if isinstance(target, cst.Name)
@@ -209,6 +224,10 @@ def _probe(kind: str, line: int, *words: cst.BaseExpression | cst.Arg) -> cst.Ba
 def _call(name: str, *words: cst.BaseExpression | cst.Arg) -> cst.Call:
     args = [word if isinstance(word, cst.Arg) else cst.Arg(word) for word in words]
     return cst.Call(cst.parse_expression(name), args)
+
+
+def _code(node: cst.CSTNode) -> str:
+    return cst.Module([]).code_for_node(node)[:LONGEST_NAME]
 
 
 def _string(text: str) -> cst.SimpleString:

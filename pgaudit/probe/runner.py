@@ -14,6 +14,7 @@ import numpy as np
 import pgaudit
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.probe import text as texts
+from pgaudit.probe.experiment import PLAIN
 from pgaudit.probe.record import RunRecord, Site
 from pgaudit.probe.rewrite import rewrite
 from pgaudit.probe.text import Text, Tokens
@@ -21,7 +22,7 @@ from pgaudit.reproduce.interpreter import Interpreter
 from pgaudit.reproduce.runner import copy_files
 from pgaudit.reproduce.supervise import Bounds, supervise
 from pgaudit.sandbox import Backend, Box, Limits, Mount
-from pgaudit.sandbox.box import PATH, WORK
+from pgaudit.sandbox.box import PATH, TEMPORARY, WORK
 
 CODE = "/pgaudit-probe"
 GIB = 2**30
@@ -52,13 +53,13 @@ def run(
     for made in (work, temporary):
         made.mkdir(parents=True)
         made.chmod(0o755)
-    source = rewrite(evidence.main.body.text)
+    seen, plain = (rewrite(evidence.main.body.text, sums=sums) for sums in (True, False))
     variables: dict[str, str] = {}
     for name, validation in variants.items():
         own = work / name
         own.mkdir()
         copy_files(evidence.submission, own)
-        (own / "train_gpt.py").write_text(source, "utf-8")
+        (own / "train_gpt.py").write_text(plain if name == PLAIN else seen, "utf-8")
         variables = texts.write(text, validation, own)
     plan = {
         "runs": list(variants),
@@ -75,9 +76,15 @@ def run(
         work.absolute(),
         temporary.absolute(),
         {
-            "PATH": f"{interpreter.path.parent}:{PATH}", "HOME": WORK, "PYTHONPATH": CODE, "PYTHONHASHSEED": "0",
-            "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LANG": "C.UTF-8", "TMPDIR": "/tmp",
-        },  # fmt: skip
+            "PATH": f"{interpreter.path.parent}:{PATH}",
+            "HOME": WORK,
+            "PYTHONPATH": CODE,
+            "PYTHONHASHSEED": "0",
+            "OMP_NUM_THREADS": "1",
+            "MKL_NUM_THREADS": "1",
+            "LANG": "C.UTF-8",
+            "TMPDIR": TEMPORARY,
+        },
         (*interpreter.mounts, Mount(package, f"{CODE}/pgaudit")),
         Limits(memory_bytes=16 * GIB, processes=256),
     )
@@ -96,7 +103,9 @@ def read(folder: Path, name: str) -> RunRecord:
     """The record of one run; one that wrote none was ended by its limit or took itself down."""
     path = folder / "record.npz"
     if not path.is_file():
-        return RunRecord(name, "no record: it took too long or ended itself", (), (), (), np.zeros(1, np.int64), np.zeros(0))
+        return RunRecord(
+            name, "no record: it took too long or ended itself", (), (), (), np.zeros(1, np.int64), np.zeros(0)
+        )
     with np.load(path, allow_pickle=False) as found:
         document = ast.literal_eval(str(found["document"]))
         return RunRecord(

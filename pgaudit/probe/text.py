@@ -6,6 +6,7 @@ Phrases repeat, so that n-gram caches hit; documents begin with the tokenizer's 
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,10 @@ SPACE = "▁"
 HEADER_WORDS, MAGIC, VERSION = 256, 20240520, 1
 
 
+class NoText(Exception):
+    """No tokenizer of the size that the script expects can be made."""
+
+
 @dataclass(frozen=True)
 class Text:
     """One synthetic text: what is trained on, what is scored, and the tokenizer."""
@@ -36,16 +41,22 @@ class Text:
     training: Tokens
     validation: Tokens
     """``VALIDATION + 1`` tokens: every one but the first is scored."""
+    bytes: int
+    """Of the scored tokens."""
 
 
 def make(vocabulary: int) -> Text:
     """The text for a vocabulary; the same in every call."""
     from reference_trainer.data import encode, train_tokenizer
+    from reference_trainer.errors import BadInput
     from reference_trainer.speed import synthetic_documents
 
     path = cached_tokenizer(vocabulary)
     if not path.is_file():
-        train_tokenizer(synthetic_documents(vocabulary), vocabulary, path)
+        try:
+            train_tokenizer(synthetic_documents(vocabulary), vocabulary, path)
+        except BadInput as problem:
+            raise NoText(str(problem)) from None
     import sentencepiece
 
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(path))
@@ -64,7 +75,19 @@ def make(vocabulary: int) -> Text:
         found[count // 3] = vocabulary - 1
         return found
 
-    return Text(vocabulary, path.read_bytes(), tokens(TRAINING), tokens(VALIDATION + 1))
+    training, validation = tokens(TRAINING), tokens(VALIDATION + 1)
+    return Text(vocabulary, path.read_bytes(), training, validation, _bytes(validation, path))
+
+
+def _bytes(validation: Tokens, tokenizer: Path) -> int:
+    from pgaudit.reproduce.byte_total import count
+
+    with tempfile.TemporaryDirectory() as folder:
+        shard = Path(folder, "shard.bin")
+        write_shard(shard, validation)
+        counted = count([shard], [], tokenizer).bytes
+    assert counted is not None
+    return counted
 
 
 def cached_tokenizer(vocabulary: int) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ from pgaudit.probe.shrink import Number, Shrinker
 MOST_VALUES = 20_000
 """Elements of one operand; longer ones are weights or logits, not scores."""
 MOST_IN_ALL = 40_000_000
+REMEMBERED = 32
+"""Results of reductions; what is added is one of the last."""
 
 
 @dataclass
@@ -23,21 +26,35 @@ class Recorder:
     """Everything that one run reduces, accumulates and prints."""
 
     shrinker: Shrinker
-    sites: dict[tuple[str, int, str], int] = field(default_factory=dict)
+    sites: dict[tuple[str, int, str, str], int] = field(default_factory=dict)
     calls: list[int] = field(default_factory=list)
     offsets: list[int] = field(default_factory=lambda: [0])
     values: list[np.ndarray] = field(default_factory=list)
     printed: list[tuple[int, str]] = field(default_factory=list)
+    _sums: deque[tuple[object, np.ndarray]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    """The last results of reductions, and what they are the sums of."""
 
-    def note(self, path: str, line: int, kind: str, operand: object) -> None:
-        """Keep the numbers of an operand, if they may be scores."""
-        vector = _vector(operand)
+    def note(self, path: str, line: int, kind: str, operand: object, into: str = "") -> None:
+        """Keep the numbers of an operand, if they may be scores; of a sum, the numbers that it is of."""
+        vector = self.summed(operand)
+        vector = _vector(operand) if vector is None else vector
         if vector is None or self.offsets[-1] > MOST_IN_ALL:
             return
-        site = self.sites.setdefault((path, line, kind), len(self.sites))
+        site = self.sites.setdefault((path, line, kind, into), len(self.sites))
         self.calls.append(site)
         self.values.append(vector)
         self.offsets.append(self.offsets[-1] + len(vector))
+
+    def remember(self, result: object, operand: object) -> None:
+        """A reduction has come to ``result``: the same object may be added to something next."""
+        vector = self.summed(operand)
+        vector = _vector(operand) if vector is None else vector
+        if vector is not None:
+            self._sums.append((result, vector))
+
+    def summed(self, value: object) -> np.ndarray | None:
+        """What a number is the sum of, if it is the result of a reduction itself."""
+        return next((vector for result, vector in reversed(self._sums) if result is value), None)
 
     def says(self, text: str) -> None:
         """What the submission prints, line by line."""
@@ -69,6 +86,9 @@ class Probe:
             if isinstance(operand, types.ModuleType) or not hasattr(operand, "dtype"):
                 operand = args[0] if args else None
             self.recorder.note(self.path, line, "reduce", operand)
+            if name in ("sum", "nansum", "item"):
+                self.recorder.remember(result, operand)
+            self._fit(line, result)
         return result
 
     def loss(self, line: int, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
@@ -80,14 +100,20 @@ class Probe:
                 with torch.no_grad():
                     each = function(*args, **{**named, "reduction": "none"})
             self.recorder.note(self.path, line, "loss", each)
+            self._fit(line, result)
         except (TypeError, RuntimeError, ValueError):
             pass  # a function of the submission's own that is called like a loss
         return result
 
-    def add(self, line: int, value: Any) -> Any:
-        """What is added to something."""
+    def _fit(self, line: int, result: object) -> None:
+        """A number that gradients flow from: something is being fitted."""
+        if isinstance(result, torch.Tensor) and result.requires_grad and result.numel() == 1:
+            self.recorder.note(self.path, line, "fit", result)
+
+    def add(self, line: int, into: str, value: Any) -> Any:
+        """What is added to ``into``."""
         if type(value) is not int:
-            self.recorder.note(self.path, line, "add", value)
+            self.recorder.note(self.path, line, "add", value, into)
         return value
 
     def size(self, name: str, value: Number) -> Number:
