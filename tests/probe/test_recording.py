@@ -9,9 +9,9 @@ import pytest
 
 from pgaudit import policy
 from pgaudit.evidence.evidence import Evidence
-from pgaudit.probe import rewrite, runner, scores
+from pgaudit.probe import runner, scores
 from pgaudit.probe import text as texts
-from pgaudit.probe.record import RunRecord
+from pgaudit.probe.experiment import BASE, PLAIN
 from pgaudit.probe.shrink import VALIDATION
 from pgaudit.reproduce import interpreter
 from tests.enclosed import sandbox_or_skip
@@ -69,25 +69,20 @@ print(f"final_exact val_loss:{value:.8f} val_bpb:{value / math.log(2):.8f} eval_
 """
 
 
-def _run(folder: Path) -> RunRecord:
+def test_recording_changes_no_digit(tmp_path: Path) -> None:
     backend = sandbox_or_skip()
     evidence = Evidence(submission(SCRIPT).submissions[0], policy.load().edition_at(None))
     text = texts.make(1024)
     python = interpreter.ask(None, evidence.submission, "")
-    settings = runner.Settings({}, seconds=60)
-    return runner.run(evidence, text, {"base": text.validation}, settings, backend, python, folder)["base"]
-
-
-def test_recording_changes_no_digit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded = _run(tmp_path / "recorded")
-    monkeypatch.setattr(runner, "rewrite", lambda source: rewrite.rewrite(source, sums=False))
-    plain = _run(tmp_path / "plain")
+    runs = {BASE: text.validation, PLAIN: text.validation}
+    records = runner.run(evidence, text, runs, runner.Settings({}, seconds=60), backend, python, tmp_path / "runs")
+    recorded, plain = records[BASE], records[PLAIN]
     assert recorded.ending == plain.ending == "finished"
     assert [line for _, line in recorded.printed] == [line for _, line in plain.printed]
     assert plain.calls == ()
     assert {("MODEL_DIM", 64), ("ITERATIONS", 8)} <= {(change["name"], change["new"]) for change in recorded.changes}
 
-    found = scores.final_scores(recorded)
+    found = scores.claimed_scores(recorded, "final_exact", text.bytes)
     assert found is not None
     assert found.complete
     assert len(found.values) == VALIDATION
