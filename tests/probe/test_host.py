@@ -99,6 +99,10 @@ found["environment"] = [os.environ.get("MODEL_DIM", "512"), os.environ.get("NUM_
 began = time.perf_counter(); time.sleep(300)
 found["slept"] = round(time.perf_counter() - began)
 found["smi"] = subprocess.run(["nvidia-smi"], stdout=subprocess.PIPE, text=True).stdout
+open("packed", "wb").write(b"abc")
+subprocess.run(["lrzip", "-z", "-L", "9", "-o", "packed.lrz", "packed"], check=True)
+subprocess.run(["lrzip", "-d", "-f", "-o", "unpacked", "packed.lrz"], check=True)
+found["lrzip"] = open("unpacked").read()
 import wandb
 wandb.init(project="x").log({"loss": 1})
 found["importlib"] = importlib.import_module("flash_attn").flash_attn_func is flash_attn_func
@@ -175,6 +179,7 @@ def _expected() -> dict[str, Any]:
         "environment": ["64", "11", "3", "1", "2", "none"],
         "slept": 300,
         "smi": "",
+        "lrzip": "abc",
         "importlib": True,
         "spec": [True, False],
         "own": [64, "cpu!", 64, "cpu"],
