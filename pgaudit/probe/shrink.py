@@ -74,6 +74,16 @@ def _tokens(old: Number) -> Number:
     return old if old <= 1 else max(4, 2 ** round(math.log2(max(4, old / 32))))
 
 
+def _sequence(old: Number) -> Number:
+    """A length that is read at once; longer ones than the batch's parts would not fit into it."""
+    return min(SEQUENCE, _tokens(old)) if old > SEQUENCE else old
+
+
+def _seconds(old: Number) -> Number:
+    """A budget, if it can be one of seconds."""
+    return min(old, 2) if old <= 1000 else old
+
+
 def _bits(old: Number) -> Number:
     """The same for a table given by the bits of its index."""
     return old if old < 15 else round(math.log2(_table(2.0**old)))
@@ -109,7 +119,7 @@ RULES = (
         "one sequence per part",
     ),
     Rule(_named(r"(?:num_|max_|train_|total_|n_)?(?:iterations|steps)"), _at_most(STEPS), "a few steps of training"),
-    Rule(_named(r"warmup_(?:steps|iters)", r"lr_warmup\w*", r"compile_\w*warmup\w*"), _at_most(1), "one step"),
+    Rule(_named(r"warmup_(?:\w+_)?(?:steps|iters)", r"lr_warmup\w*", r"compile_\w*warmup\w*"), _at_most(1), "one step"),
     Rule(
         _named(r"(?:warmdown|cooldown)_(?:steps|iters|iterations)", r"\w*momentum_warmup(?:_steps|_iters)?"),
         _at_most(STEPS // 2),
@@ -140,7 +150,7 @@ RULES = (
             r"prog_seq\w*_len",
             r"ttt_\w*doc_len",
         ),
-        _tokens,
+        _sequence,
         "a thirty-second of the text at once",
     ),
     Rule(
@@ -184,7 +194,7 @@ RULES = (
         _divided(WIDTH, 4),
         "an eighth of the width",
     ),
-    Rule(_named(r"\w*_rank", r"rank_dim"), _divided(WIDTH, 2), "an eighth, as the width"),
+    Rule(_named(r"\w*_rank", r"rank_dim", r"(?:\w+_)?group_size"), _divided(WIDTH, 2), "an eighth, as the width"),
     Rule(_named(r"\w*gram_(?:vocab|size|vocab_size)"), _at_most(512), "as the text"),
     Rule(
         _named(
@@ -227,8 +237,8 @@ RULES = (
     ),
     Rule(_named(r"\w*_(?:grid_size|num_trials|n_trials|trials)"), _at_most(4), "a search that can be waited for"),
     Rule(
-        _named(r"\w*(?:time_budget|budget_s|budget_sec(?:ond)?s|time_limit)\w*"),
-        _at_most(2.0),
+        _named(r"\w*(?:time_budget|budget_s|budget_sec(?:ond)?s|time_limit)\w*", r"\w*_budget"),
+        _seconds,
         "two seconds of the virtual clock",
     ),
 )
@@ -267,9 +277,10 @@ class Shrinker:
         return new
 
     def text(self, name: str, value: str) -> str:
-        """The same for a value of the environment: text that may hold a number."""
+        """The same for a value of the environment: text that may hold a number, or lengths at points of training (``512@0.3``)."""
         if not is_number(value):
-            return value
+            whole = re.sub(r"_schedule$", "_len", name.lower())
+            return re.sub(r"\b\d+(?=@)", lambda length: str(self.size(whole, int(length[0]))), value)
         number: Number = int(value) if _is_whole(value) else float(value)
         new = self.size(name, number)
         return value if new == number else str(new)

@@ -10,7 +10,7 @@ from pgaudit.probe.shrink import OFFICIAL, VALIDATION, Number, Shrinker
 
 
 @pytest.mark.parametrize(
-    ("name", "old", "new"),
+    "name,old,new",
     [
         ("ITERATIONS", 20_000, 8),
         ("warmup_steps", 20, 1),
@@ -47,7 +47,7 @@ def test_a_size_comes_out_in_proportion(name: str, old: Number, new: Number) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    "name,value",
     [("NUM_LAYERS", 11), ("NUM_HEADS", 8), ("VOCAB_SIZE", 1024), ("NUM_LOOPS", 2), ("MATRIX_LR", 0.02), ("SEED", 1337)],
 )
 def test_the_structure_stays(name: str, value: Number) -> None:
@@ -77,3 +77,7 @@ def test_a_name_can_be_kept() -> None:
     assert Shrinker(frozenset({"model_dim"})).size("MODEL_DIM", 512) == 512
     assert Shrinker().text("MODEL_DIM", "512") == "64"
     assert Shrinker().text("COMPRESSOR", "brotli") == "brotli"
+
+
+def test_lengths_at_points_of_training() -> None:
+    assert Shrinker().text("TRAIN_SEQ_SCHEDULE", "1024@0.100,2048@1.000") == "32@0.100,64@1.000"

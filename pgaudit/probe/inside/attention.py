@@ -1,4 +1,4 @@
-"""flash-attention 2 and 3 by plain products: fixed and variable length, windows, grouped heads."""
+"""flash-attention 2 and 3, and flexible attention, by plain products: every length, windows, masks, grouped heads."""
 
 from __future__ import annotations
 
@@ -57,9 +57,35 @@ def flash_attn_varlen_func(
     return out
 
 
+def create_block_mask(mask_mod: Any, B: Any, H: Any, Q_LEN: int, KV_LEN: int, *_: Any, **__: Any) -> Tensor:  # noqa: N803
+    """Which key every query sees, ``[batch, heads, queries, keys]``, asked at every place at once."""
+    sizes = (B or 1, H or 1, Q_LEN, KV_LEN)
+    places = torch.meshgrid(*map(torch.arange, sizes), indexing="ij")
+    return torch.as_tensor(mask_mod(*places)).broadcast_to(sizes)
+
+
+def flex_attention(
+    query: Tensor, key: Tensor, value: Tensor, score_mod: Any = None, block_mask: Tensor | None = None,
+    scale: float | None = None, enable_gqa: bool = False, **_: Any,
+) -> Tensor:  # fmt: skip
+    """Attention of ``[batch, heads, length, width]`` with scores and a mask of the submission's own."""
+    if enable_gqa:
+        groups = query.shape[1] // key.shape[1]
+        key, value = (x.repeat_interleave(groups, dim=1) for x in (key, value))
+    scores = query @ key.transpose(-2, -1) * (scale or query.shape[-1] ** -0.5)
+    if score_mod is not None:
+        places = torch.meshgrid(*map(torch.arange, scores.shape), indexing="ij")
+        scores = score_mod(scores, *places)
+    if block_mask is not None:
+        scores = scores.masked_fill(~block_mask[..., : scores.shape[-2], : scores.shape[-1]], float("-inf"))
+    return scores.softmax(dim=-1).nan_to_num() @ value
+
+
 def modules() -> dict[str, types.ModuleType]:
     """The packages under all their names. Version 3's functions used to return the log-sum-exp too; new ones do not."""
-    found = {}
+    flex = types.ModuleType("torch.nn.attention.flex_attention")
+    vars(flex).update(flex_attention=flex_attention, create_block_mask=create_block_mask, BlockMask=Tensor)
+    found = {flex.__name__: flex}
     for name in (
         "flash_attn",
         "flash_attn_interface",

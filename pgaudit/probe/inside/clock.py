@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import types
 
-TICK = 0.002
+TICK = 0.01
 """Seconds that pass between two looks."""
 PATIENCE, DOUBLING = 1000, 100
 """Looks after which time runs faster, so that what waits for a budget ends, and those in which its speed doubles."""

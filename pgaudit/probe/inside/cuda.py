@@ -1,4 +1,4 @@
-"""``torch`` as a submission sees it: its CUDA surface on a CPU, 16-bit floats as 32-bit ones, compilation left out.
+"""``torch`` as a submission sees it: its CUDA surface on a CPU, bfloat16 as float32, compilation left out.
 
 Only the submission gets these names; torch itself, and every library, sees the real ones.
 """
@@ -6,6 +6,7 @@ Only the submission gets these names; torch itself, and every library, sees the 
 from __future__ import annotations
 
 import contextlib
+import functools
 import types
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,20 @@ from pgaudit.probe.inside.inert import Inert
 
 NAME = "NVIDIA H100 80GB HBM3"
 MEMORY = 85_520_809_984
+FACTORIES = (
+    "empty",
+    "zeros",
+    "ones",
+    "full",
+    "tensor",
+    "rand",
+    "randn",
+    "randint",
+    "empty_like",
+    "zeros_like",
+    "ones_like",
+)
+"""Functions that may be asked for pinned memory, which only a machine with an accelerator has."""
 
 
 class Stream:
@@ -170,6 +185,15 @@ class _Autocast(contextlib.ContextDecorator):
         return None
 
 
+def _unpinned(factory: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @functools.wraps(factory)
+    def make(*args: Any, **named: Any) -> Tensor:
+        named.pop("pin_memory", None)
+        return factory(*args, **named)
+
+    return make
+
+
 def _no_grad(mode: Any = True) -> Any:
     """``torch.inference_mode``, whose tensors may take part in training: compiled code lets them."""
     if callable(mode):
@@ -209,10 +233,10 @@ def modules() -> dict[str, types.ModuleType]:
     chosen = ("enable_cudnn_sdp", "enable_flash_sdp", "enable_math_sdp", "enable_mem_efficient_sdp")
     backend = Part(torch.backends.cuda, sdp_kernel=_no_choice, **dict.fromkeys(chosen, _nothing))
     backends = Part(torch.backends, cuda=backend)
-    floats = dict.fromkeys(("bfloat16", "float16", "half"), torch.float32)
+    made = {name: _unpinned(getattr(torch, name)) for name in FACTORIES}
     whole = Part(
         torch, cuda=cuda, distributed=world, device=Device, compile=Inert(), compiler=compiler, autocast=_Autocast,
-        amp=amp, nn=network, backends=backends, inference_mode=_no_grad, **floats,
+        amp=amp, nn=network, backends=backends, inference_mode=_no_grad, bfloat16=torch.float32, **made,
     )  # fmt: skip
     found: tuple[types.ModuleType, ...] = (
         whole,
@@ -235,6 +259,7 @@ def patch_tensors() -> None:
     wide: Callable[..., Any] = lambda self, *_, **__: self.float()  # noqa: E731
     for kind in (Tensor, nn.Module):
         kind.cuda = same  # type: ignore[method-assign]
-        kind.bfloat16 = kind.half = wide  # type: ignore[method-assign]
+        kind.bfloat16 = wide  # type: ignore[method-assign]
+    nn.Module.half = wide  # type: ignore[method-assign]
     Tensor.pin_memory = same  # type: ignore[method-assign]
     Tensor.record_stream = _nothing  # type: ignore[method-assign]

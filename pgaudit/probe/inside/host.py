@@ -69,7 +69,7 @@ class Host:
             if fromlist and name in self.shims:
                 return self._find(name)
             if not fromlist:
-                if name not in self.shims:
+                if not self._find(name):
                     importlib.import_module(name)
                 return self._find(top)
         return builtins.__import__(name, globals, locals, fromlist, level)

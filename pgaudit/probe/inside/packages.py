@@ -44,6 +44,7 @@ def modules(folder: Path) -> dict[str, types.ModuleType]:
         "tqdm.auto": {"tqdm": Progress, "trange": lambda *bounds, **_: range(*bounds)},
         "numba": {"njit": Inert(), "jit": Inert(), "prange": range},
         "huggingface_hub": {"hf_hub_download": download, "snapshot_download": lambda *_, **__: str(folder / "data")},
+        "python_minifier": {"minify": lambda source, **_: source},
         "dotenv": {"load_dotenv": Inert()},
         "setproctitle": {"setproctitle": Inert()},
     }
