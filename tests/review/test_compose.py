@@ -70,7 +70,7 @@ def shape(text: str) -> list[str]:
 
 
 @given(HOSTILE)
-@settings(deadline=None, max_examples=60, database=None, phases=[Phase.generate])
+@settings(max_examples=60, database=None, phases=[Phase.generate])
 def test_hostile_text_has_no_effect(text: str) -> None:
     review = compose(hostile_report(text), BOOK, DIFF, STYLE)
     harmless = compose(hostile_report("harmless"), BOOK, DIFF, STYLE)
@@ -93,7 +93,6 @@ def test_hostile_text_has_no_effect(text: str) -> None:
 
 
 @given(st.lists(HOSTILE, min_size=1, max_size=3))
-@settings(deadline=None)
 def test_a_suggestion_holds_the_lines_as_they_are_or_is_not_made(lines: list[str]) -> None:
     offered = Replacement("train_gpt.py", 1, 2, tuple(lines), ("why",))
     review = compose(report(replacements=[offered]), BOOK, DIFF, STYLE)

@@ -106,7 +106,7 @@ WHOLE["rules"] = {}
 
 
 @given(st.sampled_from(places(WHOLE)[1:]), VALUES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_report_with_anything_in_it_is_read_or_refused(place: tuple[Any, ...], value: object) -> None:
     made = json.loads(json.dumps(WHOLE))
     inner = made
