@@ -1,5 +1,6 @@
 """Identity of a finding across edits: it stays when lines move, when code is indented anew and when a script is packed
-otherwise. It is made of the rule, the file, the text of the line and, where these are equal, which one it is.
+otherwise. It is made of the rule, the file, the text of the line and, where these are equal, which one it is; not of the
+message, which states numbers and names that change while the finding stays.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ def fingerprint_in(folder: str, finding: Finding) -> str:
 
 
 def numbered(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings of one record folder; those that nothing but the line tells apart are counted from above."""
+    """The findings of one record folder in their order; those that nothing but the line tells apart are counted from above."""
     seen = Counter[tuple[str, ...]]()
-    result: list[Finding] = []
-    for finding in sorted(findings, key=lambda f: (f.location.layer, f.location.line or 0, f.message)):
-        subject = _subject(finding)
-        result.append(replace(finding, occurrence=seen[subject]))
+    result = list(findings)
+    places = [(finding.location.layer, finding.location.line or 0, finding.message) for finding in result]
+    for index in sorted(range(len(result)), key=places.__getitem__):
+        subject = _subject(result[index])
+        result[index] = replace(result[index], occurrence=seen[subject])
         seen[subject] += 1
     return result
 
