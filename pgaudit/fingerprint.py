@@ -19,12 +19,12 @@ DIGITS = 16
 
 def fingerprint(finding: Finding) -> str:
     """Identity of the finding within its record folder. What concerns a whole file is known by its message."""
-    return _digest(*_subject(finding), str(finding.occurrence))
+    return digest(*_subject(finding), str(finding.occurrence))
 
 
 def fingerprint_in(folder: str, finding: Finding) -> str:
     """Identity of the finding within the repository: copies of a folder have findings of their own."""
-    return _digest(folder, finding.fingerprint)
+    return digest(folder, finding.fingerprint)
 
 
 def numbered(findings: Iterable[Finding]) -> list[Finding]:
@@ -44,5 +44,6 @@ def _subject(finding: Finding) -> tuple[str, str, str]:
     return finding.rule, finding.location.path, " ".join(text.split())
 
 
-def _digest(*parts: str) -> str:
+def digest(*parts: str) -> str:
+    """``DIGITS`` hexadecimal digits that stand for the parts."""
     return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:DIGITS]
