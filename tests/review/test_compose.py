@@ -191,6 +191,13 @@ def test_status(made: Report, state: str, word: str) -> None:
     assert compose(made, BOOK, DIFF, replace(STYLE, fail_on=FailOn.NEVER)).status.state != "failure"
 
 
+def test_what_is_known_blocks_nothing_and_is_said_to_be_known() -> None:
+    review = compose(report(finding(3, known=True), finding(300, known=True)), BOOK, DIFF, STYLE)
+    assert review.status.state == "success"
+    assert review.body.count("**error** (known)") == 2
+    assert "## pgaudit: illegal" in review.body
+
+
 def test_equal_lines_are_told_apart_and_folders_too() -> None:
     twice = compose(report(finding(3, text="x"), finding(9, text="x")), BOOK, DIFF, STYLE)
     assert len({comment.key for comment in twice.comments}) == 2
