@@ -6,20 +6,13 @@ is an error now is new.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
-from pgaudit.errors import BaselineError
 from pgaudit.finding import Finding, Severity
+from pgaudit.output import json
 from pgaudit.report import FolderReport, Report
-
-MAX_BYTES = 256 * 1024 * 1024
-"""A report of 25,000 findings with full traces is a tenth of this."""
-HINT = "a baseline is what `pgaudit scan --format json` of this version wrote"
 
 
 @dataclass(frozen=True)
@@ -45,28 +38,11 @@ class Baseline:
 
 
 def load(path: Path) -> Baseline:
-    """Read a report. Raises ``BaselineError`` naming the file and, where it is no report, the place."""
-    from jsonschema_rs import ValidationError, validator_for
-
-    from pgaudit import output
-
-    schema = json.loads(resources.files(output).joinpath("report.schema.json").read_text("utf-8"))
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise BaselineError(f"{path}: larger than any report", hint=HINT)
-        document: dict[str, Any] = json.loads(path.read_bytes())
-        validator_for(schema).validate(document)
-    except OSError as error:
-        raise BaselineError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, ValidationError):
-            place = "/".join(map(str, error.instance_path)) or "top level"
-            raise BaselineError(f"{path}: not a report: {place}: {error.message[:200]}", hint=HINT) from error
-        raise BaselineError(f"{path}: not JSON", hint=HINT) from error
+    """The findings of a JSON report. Raises ``ReportError``."""
     return Baseline(
         {
             (folder["folder"], finding["fingerprint"]): (_rank(Severity(finding["severity"])), finding["decides"])
-            for folder in document["submissions"]
+            for folder in json.checked(json.read(path), str(path))["submissions"]
             for finding in folder["findings"]
         }
     )

@@ -48,12 +48,6 @@ class WaiverError(PgauditError):
     exit_code = ExitCode.USAGE
 
 
-class BaselineError(PgauditError):
-    """The baseline cannot be read, or is no report of this version."""
-
-    exit_code = ExitCode.USAGE
-
-
 class CorpusError(PgauditError):
     """A corpus of ruled submissions, or the rulings that it is made of, cannot be read."""
 
@@ -61,7 +55,7 @@ class CorpusError(PgauditError):
 
 
 class ReportError(PgauditError):
-    """A JSON report that cannot be posted: malformed, contradictory, or about another pull request or an older head."""
+    """A JSON report that cannot be used: unreadable, of another version, contradictory, or about something else."""
 
     exit_code = ExitCode.USAGE
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from pgaudit.examples.reading import read
 from pgaudit.rulebook import rules_directory
 from pgaudit.submission import Collected, File, Origin, Submission
@@ -17,6 +19,8 @@ from pgaudit.submission import Collected, File, Origin, Submission
 CHECKOUT = Path(__file__).parent.parent
 EXAMPLE = CHECKOUT / "tests/example_submission"
 FOLDER = "records/track_10min_16mb/2026-04-01_Example"
+
+NPM_PACKAGES = CHECKOUT / ".ci/node_modules"
 
 PAGE = '''"""{title}.
 
@@ -196,3 +200,13 @@ class Repository:
         self.commit()
         self.git("update-ref", f"refs/pull/{number}/head", "HEAD")
         self.git("checkout", "-q", "main")
+
+
+def from_npm(path: str) -> Path:
+    """A file of CI's npm packages; without it the test is skipped, or fails where ``PGAUDIT_REQUIRE_NPM`` is set."""
+    file = NPM_PACKAGES / path
+    if not file.exists():
+        if os.environ.get("PGAUDIT_REQUIRE_NPM"):
+            pytest.fail(f"{file} is missing")
+        pytest.skip(f"`npm ci --prefix .ci --ignore-scripts` brings {path}")
+    return file

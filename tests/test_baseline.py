@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pgaudit import baseline
-from pgaudit.errors import BaselineError, ExitCode
+from pgaudit.errors import ExitCode, ReportError
 from pgaudit.output import ReportFormat, render
 from pgaudit.report import FailOn, Report
 from tests.support import EXAMPLE, FOLDER, run_pgaudit
@@ -81,8 +81,8 @@ def test_a_run_with_its_own_report_as_baseline_passes(tmp_path: Path) -> None:
     [
         ("", "not JSON"),
         ("[" * 100_000, "not JSON"),
-        ("[]", "not a report: top level"),
-        ('{"schema_version": "1.0"}', "not a report: top level"),
+        ("[]", "not a report: the whole document"),
+        ('{"schema_version": "1.0"}', "not a report: the whole document"),
         ("\udcff", "not JSON"),
     ],
     ids=["empty", "deep", "a list", "a stub", "no text"],
@@ -90,14 +90,14 @@ def test_a_run_with_its_own_report_as_baseline_passes(tmp_path: Path) -> None:
 def test_what_is_no_report_is_refused(text: str, complaint: str, tmp_path: Path) -> None:
     path = tmp_path / "b.json"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(BaselineError, match=complaint):
+    with pytest.raises(ReportError, match=complaint):
         baseline.load(path)
 
 
 def test_a_report_of_an_older_version_is_refused_by_name(tmp_path: Path, judge: Callable[..., Report]) -> None:
     document = json.loads(render(judge("print('SHOUT')\n"), ReportFormat.JSON)) | {"schema_version": "1.0"}
     (tmp_path / "old.json").write_text(json.dumps(document))
-    with pytest.raises(BaselineError, match=r"old\.json: not a report: schema_version"):
+    with pytest.raises(ReportError, match=r"old\.json: not a report: schema_version"):
         baseline.load(tmp_path / "old.json")
 
 

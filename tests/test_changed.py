@@ -56,6 +56,15 @@ def test_what_a_submission_lacks_is_said(repository: Path) -> None:
     assert '+  "bytes_code"' in done.out
 
 
+def test_a_folder_without_anything_to_repair_hides_no_other(repository: Path) -> None:
+    (repository / OTHER / "submission.json").write_text("{}")
+    data = f"{FOLDER.replace('Example', 'Data')}/data.bin"
+    (repository / data).parent.mkdir()
+    (repository / data).write_bytes(b"0")
+    done = run_pgaudit(*HOOKS["pgaudit-fix"], data, f"{OTHER}/submission.json", cwd=repository)
+    assert (done.status, f"+++ b/{OTHER}/submission.json" in done.out) == (10, True)
+
+
 def test_pre_commit_takes_the_manifest() -> None:
     manifest = CHECKOUT / ".pre-commit-hooks.yaml"
     done = subprocess.run([sys.executable, "-m", "pre_commit", "validate-manifest", manifest], check=False)

@@ -55,7 +55,7 @@ def test_packing_otherwise_changes_no_fingerprint() -> None:
 
 def test_equal_lines_are_counted_from_above() -> None:
     findings = [at("", 30), at("", 10), at("", 20)]
-    assert [(f.location.line, f.occurrence) for f in numbered(findings)] == [(10, 0), (20, 1), (30, 2)]
+    assert [(f.location.line, f.occurrence) for f in numbered(findings)] == [(30, 2), (10, 0), (20, 1)]
     assert len({f.fingerprint for f in numbered(findings)}) == 3
 
 

@@ -77,6 +77,13 @@ def test_the_action_audits_and_writes_its_reports(bash: Callable[..., Run], tmp_
     assert json.loads((tmp_path / "work/results.sarif").read_text("utf-8"))["version"] == "2.1.0"
 
 
+def test_nothing_to_audit_fails_no_job(bash: Callable[..., Run], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = audit(bash, TARGET=str(tmp_path / "empty"))
+    assert (done.status, (tmp_path / "output").read_text()) == (0, "status=3\n")
+    assert not (tmp_path / "work/pgaudit.json").exists()
+
+
 def test_the_action_takes_its_options(bash: Callable[..., Run], tmp_path: Path) -> None:
     assert audit(bash, FAIL_ON="never").status == 0
     assert audit(bash, BASELINE="pgaudit.json", REPORT="second.json").status == 0
@@ -104,24 +111,40 @@ def test_the_pull_request_is_the_target_where_none_is_named(bash: Callable[..., 
 
 @pytest.mark.skipif(not shutil.which("jq"), reason="jq is not installed")
 @pytest.mark.parametrize(
-    "head, files, status, output, said",
+    "head, files, reports, status, output, said",
     [
-        ("a" * 40, ["records/x/train_gpt.py"], 0, "number=7\n", ""),
-        ("b" * 40, ["records/x/train_gpt.py"], 0, "", "no open pull request"),
-        ("a" * 40, ["records/x/train_gpt.py", ".github/workflows/pgaudit.yml"], 1, "", "changes .github"),
-        ("a" * 40, [f"records/x/{n}" for n in range(3000)], 1, "", "more files than GitHub lists"),
+        ("a" * 40, ["records/x/train_gpt.py"], 1, 0, "number=7\n", ""),
+        ("b" * 40, ["records/x/train_gpt.py"], 1, 0, "", "no open pull request"),
+        ("a" * 40, ["records/x/train_gpt.py"], 0, 0, "", "left no report"),
+        ("a" * 40, ["records/x/train_gpt.py", ".github/workflows/pgaudit.yml"], 1, 1, "", "changes .github"),
+        ("a" * 40, [f"records/x/{n}" for n in range(3000)], 1, 1, "", "more files than GitHub lists"),
     ],
-    ids=["found", "moved on", "changes workflows", "too large"],
+    ids=["found", "moved on", "no report", "changes workflows", "too large"],
 )
 def test_the_pull_request_of_a_report_is_found_without_asking_the_report(
-    bash: Callable[..., Run], tmp_path: Path, head: str, files: list[str], status: int, output: str, said: str
+    bash: Callable[..., Run],
+    tmp_path: Path,
+    head: str,
+    files: list[str],
+    reports: int,
+    status: int,
+    output: str,
+    said: str,
 ) -> None:
     (tmp_path / "pulls.json").write_text(json.dumps([{"number": 7, "head": {"sha": head}}]))
     (tmp_path / "files").write_text("".join(f"{file}\n" for file in files))
     gh = tmp_path / "pgaudit/bin/gh"
-    gh.write_text(f'#!/bin/sh\ncase "$*" in *files*) cat "{tmp_path}/files";; *) cat "{tmp_path}/pulls.json";; esac\n')
+    answers = f'*files*) cat "{tmp_path}/files";; *artifacts*) echo {reports};; *) cat "{tmp_path}/pulls.json"'
+    gh.write_text(f'#!/bin/sh\ncase "$*" in {answers};; esac\n')
     gh.chmod(0o755)
-    event = {"HEAD_OWNER": "ada", "HEAD_BRANCH": "x", "HEAD_SHA": "a" * 40, "BASE": "main", "GITHUB_REPOSITORY": "a/b"}
+    event = {
+        "HEAD_OWNER": "ada",
+        "HEAD_BRANCH": "x",
+        "HEAD_SHA": "a" * 40,
+        "BASE": "main",
+        "GITHUB_REPOSITORY": "a/b",
+        "RUN": "9",
+    }
     done = bash(script(POST, "Find the pull request"), PATH=f"{gh.parent}:{os.environ['PATH']}", **event)
     written = tmp_path / "output"
     assert (done.status, written.read_text() if written.exists() else "") == (status, output)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pgaudit.errors import ExitCode
+from pgaudit.errors import ExitCode, NothingToAudit
 from pgaudit.report import FailOn
 
 
@@ -35,6 +35,8 @@ def changed(
     for folder in sorted(record_folders(files)):
         try:
             run(folder)
+        except NothingToAudit:
+            continue  # a folder with data alone, say; the others are still to be looked at
         except typer.Exit as end:
             status = max(status, ExitCode(end.exit_code))
     raise typer.Exit(status)

@@ -22,8 +22,8 @@ from pgaudit.cli.common import (
     submissions,
     writing,
 )
-from pgaudit.cli.review import MOST_INLINE, MostInline, publish
-from pgaudit.errors import TargetError
+from pgaudit.cli.review import MOST_INLINE, MostInline, publish, say
+from pgaudit.errors import ExitCode, PostError, TargetError
 from pgaudit.output import ReportFormat
 from pgaudit.report import FailOn
 
@@ -78,17 +78,23 @@ def scan(
         with writing(path) as stream:
             interactive = stream.isatty()
             stream.write(render(report, kind, explain=explain, interactive=interactive, fail_on=fail_on))
+    status = report.exit_code(fail_on)
     if post and report.origin.repository and report.origin.pr:
-        publish(
-            report,
-            book,
-            report.origin.repository,
-            report.origin.pr,
-            dry_run=False,
-            most_inline=most_inline,
-            fail_on=fail_on,
-        )
-    raise typer.Exit(report.exit_code(fail_on))
+        try:
+            publish(
+                report,
+                book,
+                report.origin.repository,
+                report.origin.pr,
+                dry_run=False,
+                most_inline=most_inline,
+                fail_on=fail_on,
+            )
+        except PostError as error:
+            if status is not ExitCode.FINDINGS:
+                raise
+            say(f"pgaudit: {error}")  # what was found decides; it has been reported above
+    raise typer.Exit(status)
 
 
 def copy(text: str) -> tuple[ReportFormat, Path]:

@@ -1,12 +1,15 @@
-"""The report as JSON, by the schema in ``report.schema.json`` beside this module. The same input gives the same bytes."""
+"""The report as JSON, by the schema in ``report.schema.json`` beside this module, and back. The same input gives the same bytes."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
+from pgaudit.errors import ReportError
 from pgaudit.evidence.measures import Measure
 from pgaudit.finding import Finding, Gap, Location
 from pgaudit.fix.repair import Replacement
@@ -16,6 +19,36 @@ from pgaudit.waivers import Waiver
 
 SCHEMA_VERSION = "2.0"
 """Minor: a key was added. Major: a key was removed, or means something else."""
+MOST_BYTES = 32 * 1024 * 1024
+"""A larger file is no report: 25,000 findings with full traces stay below it."""
+SHOWN = 200
+"""Characters of what is wrong with a file."""
+HINT = "a report is what `pgaudit scan --format json` of this version wrote"
+
+
+def read(path: Path) -> object:
+    """The JSON values in a file. Raises ``ReportError``."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ReportError(f"{path}: larger than {MOST_BYTES:,} bytes", HINT)
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise ReportError(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ReportError(f"{path}: not JSON: {str(error)[:SHOWN]}", HINT) from error
+
+
+def checked(loaded: object, where: str) -> dict[str, Any]:
+    """The same values, if they are a report by the schema. Raises ``ReportError`` with the first place that is not."""
+    from jsonschema_rs import Draft202012Validator
+
+    schema = json.loads(resources.files("pgaudit.output").joinpath("report.schema.json").read_text("utf-8"))
+    # A checked format makes a date that is none an error here and not a crash where it is read.
+    for error in Draft202012Validator(schema, validate_formats=True).iter_errors(loaded):
+        place = "/".join(map(str, error.instance_path)) or "the whole document"
+        raise ReportError(f"{where}: not a report: {place[:SHOWN]}: {error.message[:SHOWN]}", HINT)
+    assert isinstance(loaded, dict)
+    return loaded
 
 
 def render(report: Report) -> str:

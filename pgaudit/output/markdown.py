@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pgaudit.finding import Finding, Gap
 from pgaudit.output import escape
-from pgaudit.output.wording import BRIEF_STEPS, citation, consequence, summary
+from pgaudit.output.wording import BRIEF_STEPS, citation, consequence, made_by, summary
 from pgaudit.report import FolderReport, Report
 
 
@@ -20,8 +20,7 @@ def render(report: Report, *, explain: bool = False) -> str:
             lines += [f"{label}: {', '.join(escape.code(path) for path in paths)}", ""]
     for label, waivers in (("Unused", report.unused_waivers), ("Expired", report.expired_waivers)):
         lines += [f"{label} waiver: {escape.markdown(str(waiver))}\n" for waiver in waivers]
-    made_by = f"pgaudit {report.version}, rulebook {report.rulebook}, policy edition {report.edition}"
-    return "\n".join([*lines, f"<sub>{summary(report)} · {escape.markdown(made_by)}</sub>", ""])
+    return "\n".join([*lines, f"<sub>{summary(report)} · {escape.markdown(made_by(report))}</sub>", ""])
 
 
 def _folder(report: Report, folder: FolderReport, explain: bool) -> Iterator[str]:

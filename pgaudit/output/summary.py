@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pgaudit.output import escape
-from pgaudit.output.wording import summary
+from pgaudit.output.wording import made_by, summary
 from pgaudit.report import FolderReport, Report
 
 MOST_BYTES = 1_000_000
@@ -14,8 +14,7 @@ MOST_BYTES = 1_000_000
 
 def render(report: Report) -> str:
     """The tables, cut after the last row that fits."""
-    made_by = f"pgaudit {report.version}, rulebook {report.rulebook}, policy edition {report.edition}"
-    foot = f"\n{summary(report)} · {escape.markdown(made_by)}\n"
+    foot = f"\n{summary(report)} · {escape.markdown(made_by(report))}\n"
     rows = list(_rows(report))
     room = MOST_BYTES - len(foot.encode())
     kept = list(_fitting(rows, room))

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from pgaudit.finding import Finding, Gap, Location, Severity
 from pgaudit.output.escape import plain
-from pgaudit.output.wording import BRIEF_STEPS, citation, consequence, summary
+from pgaudit.output.wording import BRIEF_STEPS, citation, consequence, made_by, summary
 from pgaudit.report import FolderReport, Report
 from pgaudit.rule import Rule
 from pgaudit.verdict import Verdict
@@ -121,11 +121,8 @@ class _Page:
             for waiver in waivers:
                 self.line((f"{label} waiver: ", "bold yellow"), plain(str(waiver)))
         counts = summary(self.report)
-        made_by = (
-            f"pgaudit {self.report.version}, rulebook {self.report.rulebook}, policy edition {self.report.edition}"
-        )
         self.line(counts)
-        self.line((made_by, "dim"))
+        self.line((made_by(self.report), "dim"))
 
     def line(self, *parts: str | tuple[str, str], indent: int = 0) -> None:
         self.console.print(Padding(Text.assemble(*parts), (0, 0, 0, indent), expand=False))

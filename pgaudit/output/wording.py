@@ -38,6 +38,11 @@ def summary(report: Report) -> str:
     return ", ".join(parts) or "every applicable check ran and found nothing"
 
 
+def made_by(report: Report) -> str:
+    """What judged."""
+    return f"pgaudit {report.version}, rulebook {report.rulebook}, policy edition {report.edition}"
+
+
 def rule_address(rule_id: str) -> str:
     """The web page of a rule: its file, which begins with its page."""
     return f"{HOMEPAGE}/blob/main/rules/{rule_id.replace('-', '_')}.py"

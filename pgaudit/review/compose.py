@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from hashlib import sha256
 from itertools import chain, islice
 
 from pgaudit import policy
 from pgaudit.errors import ExitCode
 from pgaudit.finding import Finding
-from pgaudit.fix.repair import Replacement
+from pgaudit.fingerprint import digest, fingerprint_in
 from pgaudit.output import escape
 from pgaudit.report import FailOn, FolderReport, Report
 from pgaudit.review.places import Diff
@@ -22,7 +20,7 @@ from pgaudit.rulebook import Rulebook
 from pgaudit.verdict import Verdict
 
 SUMMARY = re.compile(r"<!-- pgaudit:review ([0-9a-f]{40}) -->\n")
-FINDING = re.compile(r"<!-- pgaudit:finding ([0-9a-f]{16}(?:-\d+)?) -->\n")
+FINDING = re.compile(r"<!-- pgaudit:finding ([0-9a-f]{16}) -->\n")
 """First lines of what pgaudit posts. They are looked for at the very start, where nothing submitted can stand."""
 TOO_LONG = "_There is more than GitHub shows in one text; the JSON report has all of it._"
 LONGEST_DESCRIPTION = 140
@@ -36,11 +34,11 @@ class Comment:
 
     key: str
     """Identity across edits."""
-    path: str
-    """In the repository."""
-    line: int
-    """Of the head's file; the last one of several."""
     body: str
+    path: str = ""
+    """In the repository."""
+    line: int | None = None
+    """Of the head's file, the last one of several; ``None`` for what the diff does not show."""
     first: int | None = None
     """The first of several lines."""
 
@@ -61,8 +59,8 @@ class Review:
     head: str
     body: str
     comments: tuple[Comment, ...]
-    standing: frozenset[str]
-    """Keys of everything that is still found, also of what has no comment in the diff."""
+    standing: Mapping[str, str]
+    """What a comment says on everything that still counts, by key: one that was made when the diff showed more is kept true."""
     status: Status
 
 
@@ -81,18 +79,18 @@ def compose(report: Report, book: Rulebook, diff: Diff, style: Style, refused: f
     assert report.origin.head is not None
     edition = policy.load().edition_at(date.fromisoformat(report.edition))
     writer = Writer(report, book, edition, f"{style.repository}/blob/{report.origin.head}/")
-    keyed = {folder.folder: list(_keyed(folder)) for folder in report.submissions}
-    offered = (
+    offered = [
         comment
         for folder in report.submissions
-        for comment in chain(_comments(writer, diff, folder, keyed[folder.folder]), _suggestions(writer, diff, folder))
-    )
-    chosen = tuple(islice((comment for comment in offered if comment.key not in refused), style.most_inline))
+        for comment in chain(_comments(writer, diff, folder), _suggestions(writer, diff, folder))
+    ]
+    shown = (comment for comment in offered if comment.line and comment.key not in refused)
+    chosen = tuple(islice(shown, style.most_inline))
     inline = {comment.key for comment in chosen}
     blocks = (
         block
         for folder in report.submissions
-        for block in _blocks(writer, folder, keyed[folder.folder], inline, titled=len(report.submissions) > 1)
+        for block in _blocks(writer, folder, inline, titled=len(report.submissions) > 1)
     )
     worst = min((folder.verdict for folder in report.submissions), key=list(Verdict).index)
     opening = f"<!-- pgaudit:review {report.origin.head} -->\n## pgaudit: {worst}\n\n"
@@ -100,75 +98,55 @@ def compose(report: Report, book: Rulebook, diff: Diff, style: Style, refused: f
     footer = f"\n\n{writer.footer()}"
     room = MOST_BYTES - len(opening.encode()) - len(footer.encode())
     body = opening + fitted(chain((writer.overview(),), blocks), room, TOO_LONG) + footer
-    standing = {key for keys in keyed.values() for key, _ in keys}
-    standing |= {_replacement_key(folder, each) for folder in report.submissions for each in folder.replacements}
-    return Review(report.origin.head, body, chosen, frozenset(standing), _status(report, worst, style.fail_on))
+    standing = {comment.key: comment.body for comment in offered}
+    return Review(report.origin.head, body, chosen, standing, _status(report, worst, style.fail_on))
 
 
-def _keyed(folder: FolderReport) -> Iterator[tuple[str, Finding]]:
-    """Every finding with its identity: equal lines of one file are told apart by their order."""
-    seen: Counter[str] = Counter()
-    for finding in folder.findings:
-        key = _key(folder.folder, finding.fingerprint)
-        seen[key] += 1
-        yield key if seen[key] == 1 else f"{key}-{seen[key]}", finding
-
-
-def _key(*parts: str) -> str:
-    return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def _replacement_key(folder: FolderReport, replacement: Replacement) -> str:
-    return _key(folder.folder, "fix", replacement.path, *replacement.lines)
-
-
-def _comments(writer: Writer, diff: Diff, folder: FolderReport, keyed: list[tuple[str, Finding]]) -> Iterator[Comment]:
-    """The findings that count, at lines that the diff shows. Notes that decide nothing stay in the summary."""
-    for key, finding in keyed:
-        place = diff.place(folder.folder, finding.location) if asks(finding) else None
-        if place:
-            marker = f"<!-- pgaudit:finding {key} -->\n"
-            blocks = (
-                *writer.finding(folder, finding, with_place=False),
-                f"<sub>[How a finding is disputed]({DISPUTES})</sub>",
-            )
-            yield Comment(key, *place, marker + fitted(blocks, MOST_BYTES - len(marker), TOO_LONG))
+def _comments(writer: Writer, diff: Diff, folder: FolderReport) -> Iterator[Comment]:
+    """The findings that count, with the lines that the diff shows. Notes that decide nothing stay in the summary."""
+    for finding in filter(asks, folder.findings):
+        key = fingerprint_in(folder.folder, finding)
+        marker = f"<!-- pgaudit:finding {key} -->\n"
+        blocks = (
+            *writer.finding(folder, finding, with_place=False),
+            f"<sub>[How a finding is disputed]({DISPUTES})</sub>",
+        )
+        body = marker + fitted(blocks, MOST_BYTES - len(marker), TOO_LONG)
+        path, line = diff.place(folder.folder, finding.location) or ("", None)
+        yield Comment(key, body, path, line)
 
 
 def _suggestions(writer: Writer, diff: Diff, folder: FolderReport) -> Iterator[Comment]:
     """What can be applied with one click: values that the shipped files state."""
     for replacement in folder.replacements:
         first, last = replacement.first, replacement.last
-        place = diff.lines(folder.folder, replacement.path, first, last)
-        text = writer.replacement(replacement)
-        if place and text:
-            key = _replacement_key(folder, replacement)
+        if text := writer.replacement(replacement):
+            key = digest(folder.folder, "fix", replacement.path, *replacement.lines)
+            path, line = diff.lines(folder.folder, replacement.path, first, last) or ("", None)
             body = f"<!-- pgaudit:finding {key} -->\n{text}"
-            yield Comment(key, *place, body, first if first < last else None)
+            yield Comment(key, body, path, line, first if first < last else None)
 
 
-def _blocks(
-    writer: Writer, folder: FolderReport, keyed: list[tuple[str, Finding]], inline: set[str], *, titled: bool
-) -> Iterator[str]:
+def _blocks(writer: Writer, folder: FolderReport, inline: set[str], *, titled: bool) -> Iterator[str]:
     """The summary of one record folder, the most important first."""
     if titled:
         yield writer.title(folder)
     yield writer.conditions(folder)
     yield writer.limits(folder)
-    counting = [(key, finding) for key, finding in keyed if asks(finding)]
-    remarks = [writer.remark(folder, finding) for key, finding in counting if key in inline]
-    if remarks:
-        yield "**In the diff**\n\n" + listed(remarks)
-    elsewhere = [finding for key, finding in counting if key not in inline]
+    inside, elsewhere = list[Finding](), list[Finding]()
+    for finding in filter(asks, folder.findings):
+        (inside if fingerprint_in(folder.folder, finding) in inline else elsewhere).append(finding)
+    if inside:
+        yield "**In the diff**\n\n" + listed(writer.remark(folder, finding) for finding in inside)
     if elsewhere:
-        yield "**Outside the diff, in packed code or in logs**" if remarks else "**Findings**"
+        yield "**Outside the diff, in packed code or in logs**" if inside else "**Findings**"
         for finding in elsewhere:
             yield from writer.finding(folder, finding, with_place=True)
     if folder.gaps:
         yield "**Not checked**\n\n" + listed(writer.gap(folder, gap) for gap in folder.gaps)
     if folder.waived:
         yield "**Set aside by the referee**\n\n" + listed(writer.waived(folder, item) for item in folder.waived)
-    if notes := [writer.remark(folder, finding) for _, finding in keyed if not asks(finding)]:
+    if notes := [writer.remark(folder, finding) for finding in folder.findings if not asks(finding)]:
         yield folded(f"{count(len(notes), 'note')}, deciding nothing", listed(notes))
 
 

@@ -28,13 +28,11 @@ LOOK = 2.0
 """Seconds between looks at it."""
 CONTEXT = "pgaudit"
 """The name of the commit status."""
-GONE = "**No longer found** at commit `{head}`."
+GONE = "**No longer reported** at commit `{head}`."
 WITHDRAWN = (
-    "**Withdrawn.** pgaudit reported something here and no longer does, although the commit `{head}` is the same. "
-    "It should not have been reported."
+    "**Withdrawn.** pgaudit reported something here and no longer does, although the commit `{head}` is the same."
 )
-
-TAKEN_BACK = ("**No longer found**", "**Withdrawn.**")
+TAKEN_BACK = ("**No longer reported**", "**Withdrawn.**")
 
 Composer = Callable[[Diff, frozenset[str]], Review]
 """Makes the review for a diff, given the keys of comments that GitHub would not place."""
@@ -194,9 +192,13 @@ class _Poster:
 
     def _update_comments(self, review: Review, standing: _Standing) -> None:
         added = [comment.key for comment in review.comments if self._show(comment, standing)]
+        shown = {comment.key for comment in review.comments}
         for key, comments in standing.comments.items():
-            if key not in review.standing:
-                self._take_back(comments[0], standing)
+            for comment in comments if key not in shown else ():
+                if key in review.standing:
+                    self._edit(comment, review.standing[key], standing)
+                else:
+                    self._take_back(comment, standing)
             for outdated in (each for each in comments if key in added and not each["line"]):
                 self._resolve(outdated, standing)
         if not added:
@@ -217,14 +219,19 @@ class _Poster:
                 self._refused.add(comment.key)
                 return False
             return True
-        first = there[0]
-        if not _same(_text(first), comment.body):
-            if _text(first).startswith(TAKEN_BACK, _text(first).find("\n") + 1):
-                thread, resolved = standing.threads.get(first["id"], ("", False))
-                if resolved:
-                    self._api.resolve(thread, resolved=False)
-            self._api.edit_comment(first["id"], comment.body)
+        self._edit(there[0], comment.body, standing)
         return False
+
+    def _edit(self, comment: dict[str, Any], body: str, standing: _Standing) -> None:
+        """Have a comment say something else; one that was taken back is opened again."""
+        said = _text(comment)
+        if _same(said, body):
+            return
+        if said.startswith(TAKEN_BACK, said.find("\n") + 1):
+            thread, resolved = standing.threads.get(comment["id"], ("", False))
+            if resolved:
+                self._api.resolve(thread, resolved=False)
+        self._api.edit_comment(comment["id"], body)
 
     def _take_back(self, comment: dict[str, Any], standing: _Standing) -> None:
         """Say in place that something is not found any more, and resolve the thread."""

@@ -11,7 +11,7 @@ from pgaudit.evidence.measures import Measure
 from pgaudit.finding import Finding, Gap, Location
 from pgaudit.fix.repair import Replacement
 from pgaudit.output import escape
-from pgaudit.output.wording import citation, consequence
+from pgaudit.output.wording import citation, consequence, made_by
 from pgaudit.policy import Edition
 from pgaudit.report import FolderReport, Outcome, Report, SetAside
 from pgaudit.review.places import repository_path
@@ -164,7 +164,9 @@ class Writer:
         grounds = f"{leads}; confidence {finding.confidence}."
         yield self._headline(finding)
         yield (
-            f"At {self.place(folder, finding.location)}: {grounds}" if with_place else grounds[0].upper() + grounds[1:]
+            f"{'In' if finding.location.path == ROOT else 'At'} {self.place(folder, finding.location)}: {grounds}"
+            if with_place
+            else grounds[0].upper() + grounds[1:]
         )
         if with_place and finding.location.text:
             yield escape.block([cut(finding.location.text)])
@@ -172,7 +174,10 @@ class Writer:
         yield from self._trace(folder, finding)
 
     def _headline(self, finding: Finding) -> str:
-        return f"**{finding.severity}** {escape.code(cut(finding.rule))}: {escape.markdown(cut(finding.message))}"
+        known = " (known)" if finding.known else ""
+        return (
+            f"**{finding.severity}**{known} {escape.code(cut(finding.rule))}: {escape.markdown(cut(finding.message))}"
+        )
 
     def _trace(self, folder: FolderReport, finding: Finding) -> Iterator[str]:
         steps = finding.steps[:MOST_STEPS]
@@ -217,11 +222,9 @@ class Writer:
 
     def footer(self) -> str:
         """How to dispute, and what judged."""
-        report = self._report
-        made_by = f"pgaudit {report.version}, rulebook {report.rulebook}, policy edition {report.edition}"
         return (
             f"**Is something here wrong?** [How a finding is disputed]({DISPUTES}); one that does not hold is withdrawn in place.\n\n"
-            f"<sub>Read without running it, by {escape.markdown(cut(made_by))}. A finding states facts and the rule; "
+            f"<sub>Read without running it, by {escape.markdown(cut(made_by(self._report)))}. A finding states facts and the rule; "
             "what becomes of the pull request is for its maintainers.</sub>"
         )
 

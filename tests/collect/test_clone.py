@@ -232,7 +232,7 @@ def nested(repository: Repository, content: Nested) -> str:
 
 
 @given(old=st.dictionaries(names, trees, max_size=3), new=st.dictionaries(names, trees, max_size=3))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_changes_are_those_that_git_sees(repository: Repository, old: Nested, new: Nested) -> None:
     one, other = nested(repository, old), nested(repository, new)
     store = ObjectStore(repository.path / "objects", repository.path / "shallow")

@@ -44,7 +44,7 @@ def values_and_bits(draw: st.DrawFn) -> tuple[list[int], int]:
 
 
 @given(values_and_bits())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_packing_is_that_of_a_plain_loop(case: tuple[list[int], int]) -> None:
     values, bits = case
     packed = pack_bits(np.array(values, np.uint8), bits)

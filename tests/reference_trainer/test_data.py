@@ -81,7 +81,7 @@ def test_bytes_of_an_odd_document_are_those_of_its_text(document: str, files: Fi
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\u2581", exclude_categories=["Cs"]), min_size=1), min_size=1))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_bytes_of_any_text_are_those_of_its_decoding(files: Files, documents: list[str]) -> None:
     tokenizer = load_tokenizer(files.tokenizer, 512)
     tokens = encode(documents, tokenizer).tolist()

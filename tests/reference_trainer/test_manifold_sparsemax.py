@@ -33,14 +33,14 @@ def nearest_by_enumeration(z: Tensor) -> Tensor:
 
 
 @given(scores)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_it_is_the_nearest_point_of_the_simplex(array: np.ndarray) -> None:
     z = torch.from_numpy(array)
     torch.testing.assert_close(sparsemax(z, everywhere(z)), nearest_by_enumeration(z))
 
 
 @given(hnp.arrays(np.float64, (5, 9), elements=st.floats(-50, 50)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_its_optimality_conditions_hold(array: np.ndarray) -> None:
     """Karush-Kuhn-Tucker: z - p is one threshold on the support, and at most that elsewhere."""
     z = torch.from_numpy(array)

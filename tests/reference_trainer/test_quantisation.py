@@ -41,7 +41,7 @@ matrices = hnp.arrays(
 
 
 @given(matrices, st.sampled_from([4, 5, 6, 8]), st.sampled_from(CLIPS))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_codes_are_those_of_a_plain_loop(weight: np.ndarray, bits: int, clip: Clip) -> None:
     quantised = quantise_rows(torch.from_numpy(weight), RowFormat(bits, clip))
     assert quantised.codes.dtype == torch.int8
@@ -51,7 +51,7 @@ def test_codes_are_those_of_a_plain_loop(weight: np.ndarray, bits: int, clip: Cl
 
 
 @given(matrices, st.sampled_from([4, 5, 6, 8]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_with_its_maximum_as_reach_no_entry_is_off_by_more_than_half_a_step(weight: np.ndarray, bits: int) -> None:
     tensor = torch.from_numpy(weight)
     quantised = quantise_rows(tensor, RowFormat(bits, MaxClip()))
@@ -114,7 +114,7 @@ def test_deviation_clip_is_k_deviations_of_each_row() -> None:
 
 
 @given(matrices, st.floats(0, 1))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_quantiles_are_those_of_numpy(weight: np.ndarray, q: float) -> None:
     ascending = torch.from_numpy(np.sort(np.abs(weight), axis=1))
     expected = np.quantile(np.abs(weight).astype(np.float64), q, axis=1)

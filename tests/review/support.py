@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pgaudit import rulebook
 from pgaudit.finding import Confidence, Finding, Gap, Location, Severity, Step
+from pgaudit.fingerprint import numbered
 from pgaudit.fix.repair import Replacement
 from pgaudit.output.json import render
 from pgaudit.report import FailOn, FolderReport, Outcome, Report
@@ -51,6 +52,7 @@ def report(
     replacements: Sequence[Replacement] = (),
 ) -> Report:
     """The audit of pull request 7 with these findings."""
+    findings = tuple(numbered(findings))
     outcomes = {entry.rule.id: Outcome.CLEAN for entry in BOOK}
     outcomes |= {gap.check: Outcome.NOT_DECIDED for gap in gaps if gap.check in outcomes}
     outcomes |= {each.rule: Outcome.FIRED for each in findings}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.review.conftest import TOKEN
-from tests.review.server import REPOSITORY, Server, is_question
+from tests.review.server import REPOSITORY, Fault, Server, is_question
 from tests.review.support import finding, report, write
 from tests.support import EXAMPLE, Run, run_pgaudit
 
@@ -95,12 +95,26 @@ def test_scan_posts_only_what_is_on_github(tmp_path: Path) -> None:
     assert "--post needs a pull request on GitHub" in done.err
 
 
-def test_scan_and_post_in_one(server: Server) -> None:
+def show_example(server: Server) -> None:
     server.files.clear()
     for file in sorted(path for path in EXAMPLE.rglob("*") if path.is_file()):
         path = file.relative_to(EXAMPLE).as_posix()
         server.content[path] = file.read_bytes()
         server.add_file(path, len(server.content[path].splitlines()))
+
+
+def test_a_refused_post_hides_no_finding(server: Server) -> None:
+    show_example(server)
+    server.faults = [Fault("POST", "reviews", 403)]
+    done = hidden(run_pgaudit("scan", f"{REPOSITORY}#7", "--post"))
+    assert (done.status, "illegal" in done.out) == (10, True)
+    assert "pgaudit: GitHub answered 403" in done.err
+    server.faults = [Fault("POST", "reviews", 403)]
+    assert run_pgaudit("scan", f"{REPOSITORY}#7", "--post", "--fail-on", "never").status == 4
+
+
+def test_scan_and_post_in_one(server: Server) -> None:
+    show_example(server)
     done = hidden(run_pgaudit("scan", f"{REPOSITORY}#7", "--post", "--format", "json"))
     assert done.status == 10
     assert json.loads(done.out)["target"]["repository"] == REPOSITORY

@@ -1,12 +1,11 @@
 """Every kind of request, against GitHub's own descriptions: OpenAPI by the validating server Prism, GraphQL by graphql-js.
 
-``npm ci --prefix .ci`` brings both; without it these tests are skipped, unless ``PGAUDIT_REQUIRE_NPM`` is set.
+CI's npm packages bring both.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 import subprocess
@@ -25,13 +24,7 @@ from pgaudit.review.github import GitHub
 from pgaudit.review.posting import post
 from tests.review.server import REPOSITORY, Request, Server, is_question
 from tests.review.support import HEAD, SCRIPT, STYLE, composer, finding, report
-from tests.support import CHECKOUT, FOLDER
-
-MODULES = CHECKOUT / ".ci/node_modules"
-pytestmark = pytest.mark.skipif(
-    not (MODULES / ".bin/prism").exists() and not os.environ.get("PGAUDIT_REQUIRE_NPM"),
-    reason="`npm ci --prefix .ci` brings GitHub's description and Prism",
-)
+from tests.support import FOLDER, from_npm
 
 PATHS = (
     "/repos/{owner}/{repo}/pulls/{pull_number}",
@@ -50,15 +43,9 @@ NEXT = "b" * 40
 
 
 @pytest.fixture(scope="module")
-def modules() -> Path:
-    assert (MODULES / ".bin/prism").exists(), f"{MODULES} lacks Prism"
-    return MODULES
-
-
-@pytest.fixture(scope="module")
-def description(modules: Path) -> dict[str, Any]:
+def description() -> dict[str, Any]:
     """GitHub's description of those paths, word for word, with everything that they refer to."""
-    whole = json.loads((modules / "@octokit/openapi/generated/api.github.com.json").read_text("utf-8"))
+    whole = json.loads(from_npm("@octokit/openapi/generated/api.github.com.json").read_text("utf-8"))
     paths = {path: whole["paths"][path] for path in PATHS}
     parts: dict[str, dict[str, Any]] = {}
     waiting = [json.dumps(paths)]
@@ -71,14 +58,14 @@ def description(modules: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def prism(modules: Path, description: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prism(description: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that refuses what the description does not allow, and answers with its examples."""
     folder = tmp_path_factory.mktemp("prism")
     (folder / "github.json").write_text(json.dumps(description))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    command: list[str | Path] = [modules / ".bin/prism", "mock", "--port", port, folder / "github.json"]
+    command: list[str | Path] = [from_npm(".bin/prism"), "mock", "--port", port, folder / "github.json"]
     with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             address = f"http://127.0.0.1:{port}"
@@ -193,11 +180,11 @@ def test_the_poster_understands_github_s_own_examples(
         assert api.submit(80, "x")["id"]
 
 
-def test_every_query_is_one_that_github_describes(modules: Path, requests: list[Request]) -> None:
+def test_every_query_is_one_that_github_describes(requests: list[Request]) -> None:
     queries = {str(each.body["query"]) for each in requests if isinstance(each.body, dict) and "query" in each.body}
     assert queries == {github.THREADS, github.RESOLVE, github.UNRESOLVE}
     assert any(is_question(each) for each in requests)
-    index = (modules / "@octokit/graphql-schema/index.js").resolve().as_uri()
+    index = from_npm("@octokit/graphql-schema/index.js").resolve().as_uri()
     script = (
         f"import {{validate}} from {json.dumps(index)}; import {{readFileSync}} from 'node:fs';"
         "const queries = JSON.parse(readFileSync(0));"

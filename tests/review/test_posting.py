@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from pgaudit.errors import PostError, ReportError
-from pgaudit.finding import Confidence
+from pgaudit.finding import Confidence, Severity
 from pgaudit.fix.repair import Replacement
 from pgaudit.review import posting
 from pgaudit.review.github import GitHub
@@ -63,7 +63,7 @@ def test_a_push_edits_in_place(server: Server, api: GitHub) -> None:
     assert NEXT[:9] in review["body"]
     assert open_lines(server) == [53, 60]
     (fixed,) = [each for each in server.comments.values() if each["line"] == 55]
-    assert fixed["body"].endswith(f"**No longer found** at commit `{NEXT[:9]}`.")
+    assert fixed["body"].endswith(f"**No longer reported** at commit `{NEXT[:9]}`.")
     assert server.resolved[fixed["id"]]
     assert [(each["sha"], each["state"]) for each in server.statuses] == [(HEAD, "failure"), (NEXT, "failure")]
 
@@ -117,6 +117,37 @@ def test_a_comment_that_is_out_of_date_is_made_again(server: Server, api: GitHub
     publish(api, finding(9, text="key = line_3"), head=NEXT)
     assert open_lines(server) == [9]
     assert server.resolved[old]
+
+
+def test_every_comment_of_a_finding_is_taken_back(server: Server, api: GitHub) -> None:
+    publish(api, finding(3))
+    server.push(NEXT, lambda comment: None)
+    publish(api, finding(9, text="key = line_3"), head=NEXT)
+    server.push(HEAD)
+    publish(api)
+    assert len(server.comments) == 2
+    assert all("**No longer reported**" in each["body"] for each in server.comments.values())
+    assert all(server.resolved.values())
+
+
+def test_a_finding_that_is_a_note_now_accuses_nobody(server: Server, api: GitHub) -> None:
+    publish(api, finding(3))
+    server.push(NEXT)
+    publish(api, finding(3, severity=Severity.NOTE), head=NEXT)
+    (comment,) = server.comments.values()
+    assert "**No longer reported**" in comment["body"]
+    assert open_lines(server) == []
+
+
+def test_a_comment_stays_true_when_its_line_leaves_the_diff(server: Server, api: GitHub) -> None:
+    publish(api, finding(3))
+    server.push(NEXT)
+    server.files.clear()
+    publish(api, finding(3, confidence=Confidence.LOW), head=NEXT)
+    (comment,) = server.comments.values()
+    assert "Leads to review, breaks C1 and C2; confidence low" in comment["body"]
+    assert "key = line_3" in server.summaries[0]["body"]
+    assert open_lines(server) == [3]
 
 
 def test_at_most_so_many_comments(server: Server, api: GitHub) -> None:

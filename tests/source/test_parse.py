@@ -147,21 +147,21 @@ def test_leaves_the_collector_and_the_nodes_as_they_were() -> None:
         gc.enable()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text())
 def test_any_text_gives_a_tree_or_a_problem(text: str) -> None:
     parsed = parse(text)
     assert (parsed.module is None) != (parsed.problem is None)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.sampled_from("()[]{}'\"\\\n\t #:,.=+-*fxif01 ")))
 def test_any_text_of_code_characters_gives_a_tree_or_a_problem(text: str) -> None:
     parsed = parse(text)
     assert (parsed.module is None) != (parsed.problem is None)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.sampled_from(["x = 1", "def f(a, *b, c=1): return a", "for i in y:\n    z(i)", "class A: pass", ""]))
 )

@@ -45,7 +45,7 @@ def test_opens_every_codec(compressor: str, encoding: str) -> None:
     assert opened(packed(TRAINER, compressor, encoding, "exec")).body.text == TRAINER
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), min_size=1),
     st.sampled_from(sorted(COMPRESSORS)),
@@ -288,13 +288,13 @@ def test_a_broken_script_is_left_to_the_parser(text: str) -> None:
     assert [layer.text for layer in opened(text).layers] == [text]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary())
 def test_any_bytes_unpack_to_something(data: bytes) -> None:
     assert opened(data).layers
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.sampled_from(
