@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -13,6 +14,7 @@ import jsonschema
 import pytest
 
 from pgaudit import output
+from pgaudit.reproduce.supervise import Bounds, Ending, supervise
 from pgaudit.sandbox import Backend
 from tests.reproduce.support import SCORES, Done, commands, listing, reproduce, write_folder
 from tests.support import run_pgaudit
@@ -76,7 +78,7 @@ def test_a_wrong_claim_stops_early(rerun: Rerun) -> None:
     done = rerun("--stop-early", seeds="42,1337,2024", claimed={seed: score - 0.05 for seed, score in SCORES.items()})
     assert done.status == 10
     assert len(done.run["seeds"]) == 1
-    assert "val_bpb fails" in done.run["stopped"]
+    assert done.run["stopped"].startswith("stopped early: val_bpb fails")
 
 
 def test_an_oversized_artifact_fails_whatever_the_log_says(rerun: Rerun) -> None:
@@ -199,6 +201,25 @@ def test_a_log_that_lies_about_its_time_fails(rerun: Rerun) -> None:
 def test_a_process_that_is_left_behind_is_ended(rerun: Rerun) -> None:
     code = "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(900)\n    os._exit(0)"
     assert rerun(trained=code).run["result"] == "holds"
+
+
+def test_what_is_left_is_counted_without_the_sandbox(tmp_path: Path) -> None:
+    leave = """\
+import os, time
+ready, tell = os.pipe()
+for name in ("bwrap", "left"):
+    if os.fork() == 0:
+        os.setsid()
+        open("/proc/self/comm", "w").write(name)
+        os.write(tell, b".")
+        os.closerange(0, 9)
+        time.sleep(900)
+while len(told := os.read(ready, 2)) < 2:
+    os.write(tell, told)
+"""
+    seen = supervise([sys.executable, "-c", leave], {}, tmp_path / "output", Bounds())
+    assert (seen.ending, seen.left) == (Ending.FINISHED, 1)
+    assert not any(leave in command for command in commands())
 
 
 def test_a_run_that_changes_what_it_shipped_is_remarked(rerun: Rerun) -> None:
