@@ -215,6 +215,11 @@ def test_a_plan_is_shown_and_nothing_runs(tmp_path: Path) -> None:
         (("--data", "nowhere"), "no fineweb_train"),
         (("--python", "/no/python"), "is no Python"),
         (("--resume",), "holds no run of this plan"),
+        (("--launcher", "-m 'x"), "cannot be split into words"),
+        (("--tokenizer", "nowhere"), "--tokenizer goes with the token shards"),
+        (("--preset", "baseline"), "--preset is for the bundled reference trainer"),
+        (("--output", "/no/such/folder/report.json"), "no file can be written there"),
+        (("--emit", "slurm", "--plan"), "--plan shows what would be run"),
     ],
 )
 def test_usage(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
@@ -226,6 +231,15 @@ def test_usage(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
     assert done.status == 2, done.err
     assert message in done.err
     assert done.out == ""
+    assert not (tmp_path / "runs" / "run1").exists()
+
+
+@pytest.mark.parametrize("option", ["--pr", "--prs", "--rev", "--base"])
+def test_what_is_of_a_clone_does_not_start_the_bundled_trainer(tmp_path: Path, option: str) -> None:
+    done = run_pgaudit("reproduce", option, "4", "--runs", tmp_path / "runs")
+    assert done.status == 2
+    assert f"{option} is of a clone" in done.err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_an_unknown_preset_and_an_empty_folder(tmp_path: Path) -> None:
