@@ -203,7 +203,7 @@ def reproduce(
         outcomes = gather_all(found, numbers, runs, judging)
     else:
         pace = steps.calibration(found, runs, wants, tiny=tiny) if calibrate or scale else None
-        with steps.place(ray, needs, wants, runs, pace) as place:
+        with steps.ended_by_term(), steps.place(ray, needs, wants, runs, pace) as place:
             if plan:
                 shown = "".join(steps.plans(place, found, style))
             else:

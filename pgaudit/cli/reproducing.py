@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -141,6 +142,16 @@ def place(
     from pgaudit.reproduce.machine import this
 
     yield Here(this(wants), wants, runs, watch, pace)
+
+
+@contextmanager
+def ended_by_term() -> Iterator[None]:
+    """Schedulers end jobs by TERM: here as an interrupt does, so that what runs is ended and finished seeds are kept."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def calibration(
