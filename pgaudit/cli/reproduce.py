@@ -18,7 +18,6 @@ from pgaudit.cli.common import (
     PullRequest,
     Revision,
     submissions,
-    writing,
 )
 from pgaudit.errors import ExitCode, TargetError
 from pgaudit.output import Format
@@ -42,7 +41,9 @@ def reproduce(
         str | None, typer.Option(help="Many pull requests of --repo: `1-500,1471`, or `@FILE`.", metavar="N,N-N,…")
     ] = None,
     seeds: Annotated[str, typer.Option(help="The seeds to run.", metavar="N,N,…")] = "42,1337,2024",
-    preset: Annotated[str, typer.Option(help="Which of the bundled submissions.")] = "baseline",
+    preset: Annotated[
+        str | None, typer.Option(help="Which of the bundled submissions (default: baseline).", show_default=False)
+    ] = None,
     tiny: Annotated[
         bool, typer.Option("--tiny", help="The bundled trainer, shrunken: the whole flow on a CPU.")
     ] = False,
@@ -139,10 +140,15 @@ def reproduce(
     if (ray is not None or emit is not None or gather) and (swap_val or shuffle_docs or again or calibrate or scale):
         hint = "run one submission here with --swap-val, --shuffle-docs, --again, --calibrate or --scale-times"
         raise TargetError("other inputs and calibration are of one machine", hint=hint)
+    if plan and (emit is not None or gather):
+        raise TargetError("--plan shows what would be run, and nothing is", hint="drop it, or --emit and --gather")
     if html is not None:
-        steps.refuse_page(html, plan=plan or emit is not None, many=prs is not None)  # before hours of GPU time
+        steps.refuse_page(plan=plan or emit is not None, many=prs is not None)
+    steps.refuse_file("--html", html)  # before hours of GPU time
+    steps.refuse_file("--output", output)
     numbers = steps.seeds(seeds)
-    bundled = "" if target or repo else preset
+    words = steps.launcher(launcher)
+    bundled = steps.bundled(preset, target, repo, others={"--pr": pr, "--prs": prs, "--rev": rev, "--base": base})
     if tiny and emit is not None:
         raise TargetError("--tiny shows the flow on this machine", hint="drop --tiny or --emit")
     if tiny and not bundled:
@@ -150,7 +156,7 @@ def reproduce(
     if bundled and ray is None and emit is None and not (plan or gather):
         sandbox(image, bare=bare)  # refused before the trainer is asked for its claims
     if bundled:
-        collected, own_data, own_tokenizer = steps.reference(preset, runs, numbers, tiny=tiny)
+        collected, own_data, own_tokenizer = steps.reference(bundled, runs, numbers, tiny=tiny)
         data, tokenizer = data or own_data, tokenizer or own_tokenizer
         found: list[Job | Refused] = [steps.job(steps.ONLY, collected, edition)]
     elif prs is not None:
@@ -167,12 +173,15 @@ def reproduce(
         grace,
         processes,
         None,
-        tuple(shlex.split(launcher)) if launcher is not None else None,
+        words,
     )
+    data = data or steps.variable("DATA_PATH")
+    if tokenizer and not data:
+        raise TargetError("--tokenizer goes with the token shards", hint="name their folder with --data")
     wants = Wants(
         wishes,
         steps.absolute(python),
-        steps.absolute(data or steps.variable("DATA_PATH")),
+        steps.absolute(data),
         steps.absolute(tokenizer or steps.variable("TOKENIZER_PATH")),
         0 if tiny else gpus,
         image,
@@ -185,9 +194,8 @@ def reproduce(
     )
     judging = Judging(margin, stop_early, bundled, scale)
     if emit is not None:
-        source = steps.source(target, repo, pr, rev, base, preset)
-        with writing(output) as stream:
-            stream.write(steps.emitted(emit, found, source, wants, edition, runs, many=prs is not None))
+        source = steps.source(target, repo, pr, rev, base, bundled)
+        steps.write(output, steps.emitted(emit, found, source, wants, edition, runs, many=prs is not None))
         raise typer.Exit(ExitCode.CLEAN)
     if gather:
         from pgaudit.reproduce.gathering import gather as gather_all
@@ -195,19 +203,16 @@ def reproduce(
         outcomes = gather_all(found, numbers, runs, judging)
     else:
         pace = steps.calibration(found, runs, wants, tiny=tiny) if calibrate or scale else None
-        with steps.place(ray, needs, wants, runs, pace) as place:
+        with steps.ended_by_term(), steps.place(ray, needs, wants, runs, pace) as place:
             if plan:
                 shown = "".join(steps.plans(place, found, style))
             else:
                 outcomes = reproduce_all(place, found, runs, judging, resume=resume)
         if plan:
-            with writing(output) as stream:
-                stream.write(shown)
+            steps.write(output, shown)
             raise typer.Exit(ExitCode.CLEAN)
     reported = steps.reported(outcomes, many=prs is not None)
-    with writing(output) as stream:
-        stream.write(steps.rendered(reported, style, many=prs is not None))
+    steps.write(output, steps.rendered(reported, style, many=prs is not None))
     if html is not None:
-        with writing(html) as stream:
-            stream.write(steps.page_of(reported, shlex.join(["pgaudit", *sys.argv[1:]])))
+        steps.write(html, steps.page_of(reported, shlex.join(["pgaudit", *sys.argv[1:]])))
     raise typer.Exit(steps.status(outcomes))

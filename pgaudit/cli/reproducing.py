@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+import shlex
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pgaudit.cli.common import submissions
+from pgaudit.cli.common import submissions, writing
 from pgaudit.errors import ExitCode, NothingToAudit, PgauditError, TargetError
 from pgaudit.output import Format
 from pgaudit.submission import Collected, Origin
@@ -82,6 +84,28 @@ def pull_requests(repo: Path | None, prs: str, edition: datetime | None, *, othe
     return found
 
 
+def write(path: Path | None, text: str) -> None:
+    """Write a report. Raises ``TargetError`` where the disk does not take it; the ledger has kept what was measured."""
+    try:
+        with writing(path) as stream:
+            stream.write(text)
+    except OSError as error:
+        if path is None:
+            raise  # a closed pipe
+        raise TargetError(f"{path}: cannot write: {error.strerror}", "--resume runs nothing again") from None
+
+
+def bundled(preset: str | None, target: str | None, repo: Path | None, others: Mapping[str, str | int | None]) -> str:
+    """The preset that is run; empty where another submission is named. Raises ``TargetError`` for both or half of one."""
+    if target or repo:
+        if preset is not None:
+            raise TargetError("--preset is for the bundled reference trainer", hint="drop it, or the submission")
+        return ""
+    if named := next((name for name, value in others.items() if value is not None), None):
+        raise TargetError(f"{named} is of a clone", hint="name the clone with --repo DIR")
+    return preset or "baseline"
+
+
 def reference(
     preset: str, runs: Path, numbers: tuple[int, ...], *, tiny: bool
 ) -> tuple[Collected, Path | None, Path | None]:
@@ -120,6 +144,16 @@ def place(
     yield Here(this(wants), wants, runs, watch, pace)
 
 
+@contextmanager
+def ended_by_term() -> Iterator[None]:
+    """Schedulers end jobs by TERM: here as an interrupt does, so that what runs is ended and finished seeds are kept."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def calibration(
     found: Sequence[Job | Refused], runs: Path, wants: Wants, *, tiny: bool
 ) -> Callable[[Backend], Calibration]:
@@ -141,14 +175,21 @@ def calibration(
     return take
 
 
-def refuse_page(path: Path, *, plan: bool, many: bool) -> None:
-    """Raises ``TargetError`` where no page could be written at the end."""
+def refuse_page(*, plan: bool, many: bool) -> None:
+    """Raises ``TargetError`` where there would be nothing to make a page of."""
     if plan:
         raise TargetError("--html writes what was measured, and nothing is run", hint="drop it, or --plan and --emit")
     if many:
         raise TargetError("--html is the page of one submission", hint="drop it, or name one with --pr")
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise TargetError(f"--html {path}: no file can be written there", hint="name a file in a folder that exists")
+
+
+def refuse_file(option: str, path: Path | None) -> None:
+    """Raises ``TargetError`` where no file could be written at the end."""
+    if path is None:
+        return
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise TargetError(f"{option} {path}: no file can be written there", hint="name a file in a folder that exists")
 
 
 def watch(task: Task) -> Observer:
@@ -274,6 +315,14 @@ def seeds(text: str) -> tuple[int, ...]:
     if not all(word.isdecimal() and word.isascii() and len(word) < 11 for word in words):
         raise TargetError(f"--seeds {text!r} is no list of numbers", hint="as 42,1337,2024")
     return tuple(dict.fromkeys(int(word) for word in words))
+
+
+def launcher(text: str | None) -> tuple[str, ...] | None:
+    """The words of ``--launcher``. Raises ``TargetError``."""
+    try:
+        return None if text is None else tuple(shlex.split(text))
+    except ValueError as error:
+        raise TargetError(f"--launcher {text!r} cannot be split into words: {error}") from None
 
 
 def settings(pairs: Sequence[str]) -> dict[str, str]:

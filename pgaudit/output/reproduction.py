@@ -20,6 +20,7 @@ from pgaudit.reproduce.inputs import Input
 from pgaudit.reproduce.outcome import Reproduction
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.statistics import Equivalence
+from pgaudit.reproduce.supervise import Bounds
 
 WIDTH = 100
 MARKS = {Status.HOLDS: "✓", Status.FAILS: "✗"}
@@ -79,8 +80,8 @@ def curves_in_words(run: Reproduction) -> Iterator[tuple[int, str]]:
 
 
 def remarks_of(run: Reproduction) -> tuple[str, ...]:
-    """What is worth a remark, and why later seeds were not run."""
-    return (*run.remarks, *([f"stopped early: {run.stopped}"] if run.stopped else []))
+    """What is worth a remark, and why seeds are missing."""
+    return (*run.remarks, *([run.stopped] if run.stopped else []))
 
 
 def _equivalence(test: Equivalence) -> dict[str, Any]:
@@ -91,8 +92,9 @@ def headline(run: Reproduction) -> str:
     """The result in one sentence."""
     different = [check.name for check in run.checks if check.status is Status.NOT_COMPARABLE]
     failed = ", ".join(check.name for check in run.checks if check.status is Status.FAILS)
-    unfinished = [f"seed {seed.seed}" for seed in run.seeds if not seed.finished] or ([] if run.seeds else ["no seed"])
-    left = ", ".join([*(check.name for check in run.checks if check.status in OPEN), *unfinished])
+    unfinished = [f"seed {seed.seed}" for seed in run.seeds if not seed.finished]
+    missing = [f"seed {seed} (not run)" for seed in run.missing]
+    left = ", ".join([*(check.name for check in run.checks if check.status in OPEN), *unfinished, *missing])
     said = {
         "holds": "every claim that could be compared holds",
         "fails": f"what was claimed fails: {failed}",
@@ -189,7 +191,9 @@ def _rows(run: Reproduction) -> Iterator[tuple[str, ...]]:
             _number(seed.training, 1),
             _number(seed.evaluation, 1),
             f"{seed.total_bytes:,}" if seed.total_bytes is not None else "-",
-            f"{seed.peak_bytes / 2**20:,.0f} MiB",
+            f"{seed.peak_bytes / 2**20:,.0f} MiB"
+            if seed.peak_bytes
+            else "-",  # a short run ends before the first sample
             seed.ending if seed.input == Input.OFFICIAL else f"{seed.ending}, input {seed.input}",
         )
 
@@ -210,6 +214,12 @@ def hardware_in_words(run: Reproduction) -> Iterator[str]:
                 else "never busy"
             )
             yield f"seed {seed.seed}: GPU memory at most {seed.gpu.peak_bytes / 2**30:.1f} GiB on one; {clock}"
+
+
+def bounds_in_words(bounds: Bounds) -> str:
+    """When a run is ended."""
+    stages = f"start {bounds.start:g} s, training {bounds.training:g} s, evaluation {bounds.evaluation:g} s"
+    return f"{stages}, silence {bounds.silence:g} s, in all {bounds.total:g} s; grace {bounds.grace:g} s"
 
 
 def _number(number: float | None, digits: int) -> str:
@@ -241,8 +251,7 @@ def _plan(plan: Plan, sandbox: str) -> Iterator[str]:
         yield "  data         none named; the run finds what the submission brings"
     yield from (f"  then         seed {plan.seeds[0]}: {swap.describe()}" for swap in plan.swaps)
     yield f"  hardware     {plan.hardware.name}"
-    bounds = plan.bounds
-    yield f"  ended after  start {bounds.start:g} s, training {bounds.training:g} s, evaluation {bounds.evaluation:g} s, silence {bounds.silence:g} s, in all {bounds.total:g} s; grace {bounds.grace:g} s"
+    yield f"  ended after  {bounds_in_words(plan.bounds)}"
     yield f"  sandbox      {sandbox}"
     yield from (f"  remark       {remark}" for remark in plan.remarks)
     yield f"  plan         {plan.digest}"

@@ -1,4 +1,4 @@
-"""The bytes of text that tokens stand for, by the pieces of their tokenizer; and those that a run's score divides by.
+"""The bytes of text that tokens stand for, by the pieces of their tokenizer.
 
 The rule is the challenge's: a byte token is one byte, a control token none, any other piece its UTF-8 bytes, of which a leading
 space (U+2581) counts only where the token before it is no control token. The first token is never scored.
@@ -6,7 +6,6 @@ space (U+2581) counts only where the token before it is no control token. The fi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +72,3 @@ def _by_pieces(text: Text, tokenizer: SentencePieceProcessor) -> Counted:
         total += int(sizes[targets].sum()) + int((spaces[targets] & ~controls[previous]).sum())
         before = tokens[-1]
     return Counted(total, "by the pieces of the tokenizer")
-
-
-def bytes_per_token(val_loss: float, val_bpb: float) -> float:
-    """What a loss in nats per token and a score in bits per byte imply of the text that both are of."""
-    return val_loss / (math.log(2) * val_bpb)

@@ -9,7 +9,7 @@ from pgaudit.collect import collect
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.policy import Edition
 from pgaudit.reproduce import interpreter, reference
-from pgaudit.reproduce.data import check
+from pgaudit.reproduce.data import inspect
 from pgaudit.reproduce.hardware import Hardware
 from pgaudit.reproduce.plan import Wishes, make
 from pgaudit.reproduce.reference import TrainerFailed
@@ -65,7 +65,7 @@ def calibrate(runs: Path, backend: Backend, hardware: Hardware, edition: Edition
     shards, tokenizer = _write(folder, tiny=tiny)
     evidence = Evidence(collect(str(folder)).submissions[0], edition)
     python = interpreter.ask(None, evidence.submission, evidence.main.body.text if evidence.main else "")
-    plan = make(evidence, python, hardware, check(shards, tokenizer), Wishes((SEED,)))
+    plan = make(evidence, python, hardware, inspect(shards, tokenizer), Wishes((SEED,)))
     result = run_seed(plan, SEED, evidence, backend, folder.with_name(f"{folder.name}.run"), Observer())
     return pace(result, hardware.name, tiny=tiny)
 

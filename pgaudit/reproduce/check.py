@@ -1,4 +1,6 @@
-"""One claim beside what was measured of it."""
+"""A check: one claim, or one thing that must hold, beside what was measured of it. Made by ``outcome``, ``significance``,
+``divisor`` and ``swaps``.
+"""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Data:
         return tuple(mounts)
 
 
-def check(folder: Path, tokenizer: Path | None) -> Data:
+def inspect(folder: Path, tokenizer: Path | None) -> Data:
     """Look at the data before any time is spent on it. Raises ``TargetError`` for what cannot be used."""
     folder = folder.absolute()
     if tokenizer is not None and not tokenizer.exists():

@@ -61,7 +61,7 @@ class Dispatch:
     running: dict[Any, Seed] = field(default_factory=dict)
     """By the stream of what each says; waiting ones too."""
     results: dict[tuple[str, int], SeedResult] = field(default_factory=dict)
-    stopped: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, list[str]] = field(default_factory=dict)
     """By job: why seeds of it were not run."""
 
     def run(self) -> list[Done]:
@@ -80,7 +80,7 @@ class Dispatch:
                 self._give_up_stranded()
         finally:
             self._end(list(self.running))
-        return [Done(self._done(task), self.stopped.get(task.job.name, "")) for task in self.tasks]
+        return [Done(self._done(task), "; ".join(self.missing.get(task.job.name, ()))) for task in self.tasks]
 
     def _done(self, task: Task) -> list[SeedResult]:
         known = ((task.job.name, number) for number in task.offer.plan.seeds)
@@ -124,9 +124,10 @@ class Dispatch:
                 result = self._keep(seed, said)
                 score = f", val_bpb {result.val_bpb:.6f}" if result.val_bpb is not None else ""
                 self.cluster.tell(f"{seed}: {result.ending} after {result.seconds:.0f} s on {host}{score}")
-                if why := seed.task.stop(self._done(seed.task)):
-                    self.stopped[seed.job] = why
-                    self._end([each for each, other in self.running.items() if other.task is seed.task])
+                others = [each for each, other in self.running.items() if other.task is seed.task]
+                if others and (why := seed.task.stop(self._done(seed.task))):
+                    self._missing(seed, why)
+                    self._end(others)
 
     def _keep(self, seed: Seed, said: Finished) -> SeedResult:
         """Write down what a seed came to, its output first: the ledger must not name a file that is not there."""
@@ -152,8 +153,11 @@ class Dispatch:
             self._submit(seed)
 
     def _give_up(self, seed: Seed, why: str) -> None:
-        self.stopped.setdefault(seed.job, f"seed {seed.number} was not run: {why}")
+        self._missing(seed, f"seed {seed.number} was not run: {why}")
         self.cluster.tell(f"{seed}: given up: {why}")
+
+    def _missing(self, seed: Seed, why: str) -> None:
+        self.missing.setdefault(seed.job, []).append(why)
 
     def _give_up_stranded(self) -> None:
         now, alive = time.monotonic(), set(self.cluster.nodes())

@@ -1,11 +1,11 @@
-"""The bytes that a run's score divides by, implied by the loss and bpb that it prints, against those of the text."""
+"""The check ``byte count``: the bytes that a score divides by, as its loss and bpb imply them, against those of the text."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from pgaudit.evidence.denominator import TOLERANCE
-from pgaudit.reproduce.byte_total import bytes_per_token
 from pgaudit.reproduce.check import Check, Status
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.result import SeedResult
@@ -14,14 +14,14 @@ LEAST_MISCOUNT = 0.01
 """Part of the bytes: less may be a normaliser of the tokenizer's own; the mildest mistake known adds 4 % (``bytes/denominator``)."""
 
 
-def check(plan: Plan, seeds: Sequence[SeedResult]) -> Iterator[Check]:
+def checks(plan: Plan, seeds: Sequence[SeedResult]) -> Iterator[Check]:
     """What loss and bpb imply of the text, against the text: a denominator that is too large makes a score better."""
     data = plan.data
     if data is None or data.val_bytes is None:
         return
     counted = data.val_bytes / max(data.val_tokens - 1, 1)
     source = f"{data.val_bytes:,} B of text in {data.val_tokens:,} tokens, counted {data.val_bytes_how}"
-    stated = [(bytes_per_token(seed.val_loss, seed.val_bpb), seed) for seed in seeds if seed.val_loss and seed.val_bpb]
+    stated = [(_bytes_per_token(seed.val_loss, seed.val_bpb), seed) for seed in seeds if seed.val_loss and seed.val_bpb]
     if not stated or not counted:
         why = "no run printed a val_loss beside its val_bpb" if counted else "the tokens stand for no text"
         yield Check("byte count", Status.NOT_STATED, "", f"{counted:.5f} B per token", why, source)
@@ -43,3 +43,8 @@ def check(plan: Plan, seeds: Sequence[SeedResult]) -> Iterator[Check]:
         status, because = Status.FAILS, f"the printed bpb divides by {excess:.1%} more bytes than the text has"
     shown = f"{implied:.5f} B per token (seed {seed.seed})"
     yield Check("byte count", status, shown, f"{counted:.5f} B per token", because, source)
+
+
+def _bytes_per_token(val_loss: float, val_bpb: float) -> float:
+    """What a loss in nats per token and a score in bits per byte imply of the text that both are of."""
+    return val_loss / (math.log(2) * val_bpb)

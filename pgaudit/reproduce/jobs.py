@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -59,7 +60,7 @@ class Done:
     results: Sequence[SeedResult]
     """In the order of the seeds."""
     stopped: str = ""
-    """Why some are missing."""
+    """Why some are missing; empty if none is."""
     swaps: tuple[SeedResult, ...] = ()
     """Of the first seed on other inputs."""
     calibration: Calibration | None = None
@@ -101,7 +102,12 @@ class Judging:
         """When to stop a job."""
         if not self.stop_early:
             return lambda _done: ""
-        return lambda done: hopeless(job.evidence, offer.plan, done, self.margin)
+
+        def why(done: Sequence[SeedResult]) -> str:
+            found = hopeless(job.evidence, offer.plan, done, self.margin)
+            return found and f"stopped early: {found}"
+
+        return why
 
     def judged(self, job: Job, offer: Offer, done: Done) -> Reproduced:
         """What the results say together."""
@@ -152,27 +158,27 @@ def _run_all(
     place: Place, ready: Sequence[tuple[Job, Offer]], runs: Path, judging: Judging, *, resume: bool
 ) -> dict[str, Done]:
     """The results of each job, by its name."""
-    ledger = Ledger.open(runs)
-    try:
+    with ExitStack() as stack:
+        ledger = Ledger.open(runs)
+        stack.callback(ledger.close)
         if resume and not any(ledger.knows(offer.plan.digest) for _, offer in ready):
             ledger.resume(ready[0][1].plan.digest)  # a changed option must not repeat everything
-        tasks = [
-            Task(job, offer, _run_in(ledger, offer, resume=resume), judging.stop(job, offer)) for job, offer in ready
-        ]
+        tasks = []
+        for job, offer in ready:
+            own = Ledger(ledger.path, ledger.connection)
+            stack.callback(own.release)
+            _enter(own, offer, resume=resume)
+            tasks.append(Task(job, offer, own, judging.stop(job, offer)))
         return {task.job.name: done for task, done in zip(tasks, place.run(tasks), strict=True)}
-    finally:
-        ledger.close()
 
 
-def _run_in(ledger: Ledger, offer: Offer, *, resume: bool) -> Ledger:
-    """The ledger at the run of a plan."""
+def _enter(ledger: Ledger, offer: Offer, *, resume: bool) -> None:
+    """Set a ledger to the run of a plan."""
     plan = offer.plan
-    own = Ledger(ledger.path, ledger.connection)
     if resume and ledger.knows(plan.digest):
-        own.resume(plan.digest)
+        ledger.resume(plan.digest)
     else:
-        own.begin(plan.digest, json.dumps(offer.document()))
-    return own
+        ledger.begin(plan.digest, json.dumps(offer.document()))
 
 
 def problem_of(offer: Offer | PgauditError) -> PgauditError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +43,8 @@ class Ledger:
     path: Path
     connection: sqlite3.Connection
     run: int = 0
+    held: int | None = None
+    """Descriptor of the run's folder, locked."""
 
     @classmethod
     def open(cls, folder: Path) -> Ledger:
@@ -70,6 +74,7 @@ class Ledger:
             cursor = self.connection.execute("INSERT INTO run (plan, description) VALUES (?, ?)", (plan, description))
         assert cursor.lastrowid is not None
         self.run = cursor.lastrowid
+        self._hold()
 
     def knows(self, plan: str) -> bool:
         """Whether it holds a run of a plan."""
@@ -78,15 +83,22 @@ class Ledger:
         return row is not None
 
     def resume(self, plan: str) -> None:
-        """Go on with the last run of a plan. Raises ``TargetError`` where there is none."""
+        """Go on with the last run of a plan that nobody is at.
+
+        Raises ``TargetError`` where there is none, ``LedgerError`` where all of them are being run.
+        """
         with _explained(self.path):
-            row = self.connection.execute("SELECT max(id) FROM run WHERE plan = ?", (plan,)).fetchone()
-        if row[0] is None:
+            rows = self.connection.execute("SELECT id FROM run WHERE plan = ? ORDER BY id DESC", (plan,)).fetchall()
+        if not rows:
             raise TargetError(
                 f"{self.path.parent} holds no run of this plan to go on with",
                 hint="a changed submission, command, data or limit is another plan; drop --resume to begin",
             )
-        self.run = row[0]
+        for (run,) in rows:
+            self.run = run
+            if self._hold():
+                return
+        raise LedgerError(f"{self.path.parent}: another pgaudit is at this run", "wait for it to end, then --resume")
 
     def start(self, seed: int, given: tuple[str, str] = OFFICIAL) -> None:
         """A seed begins; one that was begun before and not finished begins again."""
@@ -123,9 +135,31 @@ class Ledger:
             row = self.connection.execute(f"{query} ORDER BY run.id DESC LIMIT 1", (seed, OFFICIAL[0])).fetchone()
         return None if row is None else (json.loads(row[0]), json.loads(row[1]))
 
+    def release(self) -> None:
+        """Let others go on with the run."""
+        if self.held is not None:
+            os.close(self.held)
+            self.held = None
+
     def close(self) -> None:
-        """Release the file."""
+        """Release the run and the file."""
+        self.release()
         self.connection.close()
+
+    def _hold(self) -> bool:
+        """Keep others from this run, as long as this process lives: two would write over each other's folders."""
+        self.release()
+        folder = self.path.parent / f"run{self.run}"
+        try:
+            folder.mkdir(exist_ok=True)
+            self.held = os.open(folder, os.O_RDONLY)
+            fcntl.flock(self.held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            return False
+        except OSError as error:
+            raise LedgerError(f"{folder}: {_reason(error)}", "name another folder with --runs") from None
+        return True
 
 
 @contextmanager

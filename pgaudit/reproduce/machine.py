@@ -13,7 +13,7 @@ from typing import Any
 from pgaudit.errors import PgauditError, TargetError
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.reproduce import hardware, interpreter, plan
-from pgaudit.reproduce.data import Data, check
+from pgaudit.reproduce.data import Data, inspect
 from pgaudit.reproduce.hardware import Hardware
 from pgaudit.reproduce.inputs import Input, Swap, held_out, shuffled
 from pgaudit.reproduce.plan import Plan, Wishes
@@ -122,7 +122,7 @@ def _with(wants: Wants, found: Hardware, *remarks: str) -> Machine:
         backend = sandbox(wants.image, bare=wants.bare)
     except SandboxUnavailable as problem:
         backend = problem
-    data = check(wants.data, wants.tokenizer) if wants.data else None
+    data = inspect(wants.data, wants.tokenizer) if wants.data else None
     return Machine(found, data, backend, _swaps(data, wants), tuple(filter(None, (*remarks, wants.remark))))
 
 

@@ -1,4 +1,6 @@
-"""Which claims hold, by what was measured. Says nothing about whether the score is legal."""
+"""Which claims hold, by what was measured: the checks of every re-run (``val_bpb``, ``size``, ``training time``, ``evaluation time``,
+``reported times``) and the result of all. Says nothing about whether the score is legal.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,12 @@ from pgaudit.evidence.evidence import Evidence
 from pgaudit.evidence.numbers import byte_count, number
 from pgaudit.level import TOLERANCE
 from pgaudit.policy import Edition
-from pgaudit.reproduce import divisor
+from pgaudit.reproduce import divisor, significance
 from pgaudit.reproduce.calibration import Calibration
 from pgaudit.reproduce.check import OPEN, Check, Status
 from pgaudit.reproduce.curves import Overlay
 from pgaudit.reproduce.plan import Plan
 from pgaudit.reproduce.result import SeedResult
-from pgaudit.reproduce.significance import step_over_record
 from pgaudit.reproduce.statistics import MARGIN, Answer, Equivalence, equivalence, spread_remark
 from pgaudit.reproduce.supervise import Ending
 
@@ -49,7 +50,7 @@ class Reproduction:
     score: Equivalence | None
     remarks: tuple[str, ...] = ()
     stopped: str = ""
-    """Why later seeds were not run."""
+    """Why seeds are missing; empty if none is."""
     bundled: str = ""
     """The preset of the bundled reference trainer, if that is what was run."""
     calibration: Calibration | None = None
@@ -59,11 +60,17 @@ class Reproduction:
     """The first seed with other inputs."""
 
     @property
+    def missing(self) -> tuple[int, ...]:
+        """The seeds of the plan that have no result."""
+        done = {seed.seed for seed in self.seeds}
+        return tuple(seed for seed in self.plan.seeds if seed not in done)
+
+    @property
     def result(self) -> Result:
         """A claim that fails decides; whatever was left open keeps it from holding."""
         if any(check.status is Status.FAILS for check in self.checks):
             return Result.FAILS
-        unfinished = not self.seeds or not all(seed.finished for seed in self.seeds)
+        unfinished = self.missing or not all(seed.finished for seed in self.seeds)
         wanting = {check.status for check in self.checks} & OPEN
         blocked = any(check.name == "val_bpb" and check.status is Status.NOT_COMPARABLE for check in self.checks)
         return Result.INCOMPLETE if unfinished or wanting or blocked or self.stopped else Result.HOLDS
@@ -78,9 +85,8 @@ def judge(
     """
     score, check = _score(evidence.claims, plan, seeds, margin)
     checks = [check, _size(evidence, seeds), *_times(evidence.edition, plan, seeds, factor), _clock(seeds)]
-    step = step_over_record(evidence, plan, seeds)
-    checks += [step] if step else []
-    checks += divisor.check(plan, seeds)
+    checks += significance.checks(evidence, plan, seeds)
+    checks += divisor.checks(plan, seeds)
     return tuple(checks), score, tuple(_remarks(evidence, seeds))
 
 
@@ -189,7 +195,8 @@ def _times(edition: Edition, plan: Plan, seeds: Sequence[SeedResult], factor: fl
         most = [seed.training if training else seed.evaluation for seed in seeds]
         ended = [seed for seed in seeds if seed.ending == ending]
         whose = "the caller's limit" if plan.own_limits else "the limit"
-        shown = f"{min(least):.1f} to {max(least):.1f} s" if seeds else ""
+        seen = [low for low, high in zip(least, most, strict=True) if low or high is not None]
+        shown = f"{min(seen):.1f} to {max(seen):.1f} s" if seen else ""
         stated = f"at most {bound:g} s"
         # What came after training may be packing, so that only a training time is over its limit for certain.
         over = [seed.seed for seed, value in zip(seeds, least, strict=True) if training and value > bound]
@@ -239,7 +246,8 @@ def _remarks(evidence: Evidence, seeds: Sequence[SeedResult]) -> Iterator[str]:
         if not seed.finished:
             yield f"seed {seed.seed} did not finish: {seed.explanation}"
         if seed.left_running:
-            yield f"seed {seed.seed}: {seed.left_running} processes were still running and were ended"
+            were = "process was" if seed.left_running == 1 else "processes were"
+            yield f"seed {seed.seed}: {seed.left_running} {were} still running and ended by pgaudit"
         if seed.altered:
             yield f"seed {seed.seed}: the run changed files that were shipped: {', '.join(seed.altered[:5])}"
         if seed.files_read is None:

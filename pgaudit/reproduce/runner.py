@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -119,7 +120,7 @@ def run_seed(
         box = _box(plan, seed, work, temporary)
         backend.prepare(box)
         before = inventory(work)
-        with Sampler(plan.hardware) as gpus:
+        with Sampler(plan.hardware) as gpus, _ended(backend, box):
             seen = supervise(
                 backend.command(box),
                 {"PATH": os.environ.get("PATH", os.defpath)}
@@ -152,6 +153,14 @@ def copy_files(submission: Submission, folder: Path) -> None:
         target = folder / pure
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
+
+
+@contextmanager
+def _ended(backend: Backend, box: Box) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        backend.end(box)
 
 
 def _box(plan: Plan, seed: int, work: Path, temporary: Path) -> Box:

@@ -1,8 +1,8 @@
-"""Is the re-run a step over the record that stood? The measured seeds under the policy of the submission's day."""
+"""The check ``step over the record``: the measured seeds under the policy of the submission's day."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from pgaudit.evidence.evidence import Evidence
@@ -16,8 +16,8 @@ from pgaudit.student import below
 SOURCE = "one-sided t test of the seeds of the re-run"
 
 
-def step_over_record(evidence: Evidence, plan: Plan, seeds: Sequence[SeedResult]) -> Check | None:
-    """The improvement that was measured, in nats per token; ``None`` where no record is at stake.
+def checks(evidence: Evidence, plan: Plan, seeds: Sequence[SeedResult]) -> Iterator[Check]:
+    """The improvement that was measured, in nats per token; nothing where no record is at stake.
 
     The record is brought to this tokenizer by the re-run's own ratio of nats per token to bits per byte. The spread of its
     seeds is not published, so it counts as a fixed number.
@@ -25,12 +25,12 @@ def step_over_record(evidence: Evidence, plan: Plan, seeds: Sequence[SeedResult]
     origin = evidence.submission.origin
     scored = [(seed.val_loss, seed.val_bpb) for seed in seeds if seed.finished and seed.val_loss and seed.val_bpb]
     if evidence.submission.track != "record" or origin.date is None or not scored:
-        return None
+        return
     claim = evidence.claims.get("val_bpb") if evidence.claims else None
     claimed_score = number(claim.value) if claim else None  # the leaderboard may hold the submission's own row by now
     standing = record_before(origin.date, claimed_score or fmean(bpb for _, bpb in scored), origin.pr)
     if standing is None:
-        return None
+        return
     ratio = fmean(loss / bpb for loss, bpb in scored)
     level, margin = evidence.edition["p_value"].applied, evidence.edition["improvement_nats"].applied
     losses = [loss for loss, _ in scored]
@@ -44,9 +44,11 @@ def step_over_record(evidence: Evidence, plan: Plan, seeds: Sequence[SeedResult]
 
     if not plan.hardware.is_reference and not all(seed.by_steps for seed in seeds if seed.finished):
         name = plan.hardware.name
-        return check(Status.NOT_COMPARABLE, f"{row}; on {name} a run that the clock ends takes other steps")
+        yield check(Status.NOT_COMPARABLE, f"{row}; on {name} a run that the clock ends takes other steps")
+        return
     test = below(losses, standing.val_bpb * ratio - margin)
     if test is None:
-        return check(Status.NOT_SIGNIFICANT, f"{row}; {len(losses)} seed or no spread between them: nothing to test")
+        yield check(Status.NOT_SIGNIFICANT, f"{row}; one seed, or no spread between them: nothing to test")
+        return
     because = f"{row}; p = {test.p_value:.4g}, below {level:g} is asked for"
-    return check(Status.HOLDS if test.p_value < level else Status.NOT_SIGNIFICANT, because)
+    yield check(Status.HOLDS if test.p_value < level else Status.NOT_SIGNIFICANT, because)

@@ -84,7 +84,8 @@ class Observed:
     """Resident memory of all processes together, the largest of the samples."""
     peak_processes: int
     left: int
-    """Processes that were still running when the command had ended, and were ended."""
+    """Processes that were still running when the command had ended, and were ended; those of a sandbox die with it, and may
+    be gone before they are counted."""
 
 
 Watch = Callable[[Stages, float], None]

@@ -1,4 +1,4 @@
-"""What the first seed came to with another input, beside the official one.
+"""The checks ``held-out text``, ``document order`` and ``determinism``: the first seed with another input, beside the official one.
 
 A score that collapses on a text that nobody could prepare for was bought with the official text. Adapting to the text as it is
 scored is legal: it is done on every text, so that its gain stays, and even the loss of the largest known one is no collapse.

@@ -38,6 +38,9 @@ class Bare:
             else:
                 link.symlink_to(mount.source)
 
+    def end(self, box: Box) -> None:
+        """Nothing: all of it are processes of this machine."""
+
     def command(self, box: Box) -> list[str]:
         """The command under its limits, in its folder, with the paths of the sandbox replaced by those of this machine."""
         own = {name: _here(value, box) for name, value in box.environment.items()}

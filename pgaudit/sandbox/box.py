@@ -75,6 +75,9 @@ class Backend(Protocol):
     def prepare(self, box: Box) -> None:
         """Give the program its folders: it may run under another user."""
 
+    def end(self, box: Box) -> None:
+        """End what is no process below the command, after that has ended."""
+
 
 def limited(box: Box) -> list[str]:
     """The box's own command under its limits, in an environment that holds only what the box gives."""

@@ -60,6 +60,9 @@ class Bubblewrap:
                 for name in (*names, *files):
                     os.chown(Path(folder, name), self.user, self.user, follow_symlinks=False)
 
+    def end(self, box: Box) -> None:
+        """Nothing: everything inside ends with its first process."""
+
     def command(self, box: Box) -> list[str]:
         """The command line; what the box does not name does not exist inside."""
         return ["bwrap", *self._namespaces(), *_files(box), "--", *self._lower(), *limited(box)]

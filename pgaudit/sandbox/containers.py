@@ -5,10 +5,16 @@ Tested as lists of arguments only: no test starts a container.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+import subprocess
 from dataclasses import dataclass
 
 from pgaudit.sandbox.box import TEMPORARY, WORK, Box
+
+SECONDS = 60
+"""For a container to be ended."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,14 @@ class Container:
         return True
 
     def prepare(self, box: Box) -> None:
-        """Nothing: the program runs under the user who started it."""
+        """Make way for the container: one of a killed pgaudit may still be there."""
+        self.end(box)
+
+    def end(self, box: Box) -> None:
+        """End the container: it belongs to a daemon, and goes on when its client is killed."""
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            command = [self.program, "rm", "--force", _name(box)]
+            subprocess.run(command, capture_output=True, check=False, timeout=SECONDS)
 
     def command(self, box: Box) -> list[str]:
         """The command line. The container is removed when the program ends."""
@@ -40,9 +53,15 @@ class Container:
         words += ["--ulimit", f"fsize={limits.file_bytes}", "--ulimit", f"cpu={limits.cpu_seconds}"]
         words += ["--ulimit", f"nofile={limits.open_files}", "--ulimit", "core=0"]
         words += ["--gpus", "all"] if box.devices else []
+        words += ["--name", _name(box)]
         words += ["--volume", f"{box.folder}:{WORK}", "--volume", f"{box.temporary}:{TEMPORARY}", "--workdir", WORK]
         for mount in box.readable:
             words += ["--volume", f"{mount.source}:{mount.target}:ro"]
         for name, value in sorted(box.environment.items()):
             words += ["--env", f"{name}={value}"]
         return [*words, self.image, *box.command]
+
+
+def _name(box: Box) -> str:
+    """The container's name, the same for whoever runs a program in this folder."""
+    return f"pgaudit-{hashlib.sha256(str(box.folder).encode()).hexdigest()[:16]}"

@@ -74,4 +74,8 @@ def refusal(backend: Backend) -> str:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return f"does not start: {type(error).__name__}"
-    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["refused"])[-1]
+    if done.returncode == 0:
+        return ""
+    said = done.stderr.strip().splitlines() or ["refused"]
+    # Docker's last line is advice; its reason begins with its name.
+    return next((line for line in said if line.startswith(f"{command[0]}: ")), said[-1]).removeprefix(f"{command[0]}: ")

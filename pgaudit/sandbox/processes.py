@@ -15,6 +15,8 @@ PR_SET_CHILD_SUBREAPER = 36
 PAGE = os.sysconf("SC_PAGE_SIZE")
 ROUNDS = 200
 PAUSE = 0.02
+SANDBOX = frozenset({"bwrap"})
+"""Names of the processes that enclose a run and belong to it no more than pgaudit does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +52,30 @@ def below(root: int) -> list[Process]:
     return found
 
 
-def ask_to_end(root: int, *, but: frozenset[str] = frozenset({"bwrap"})) -> None:
+def ask_to_end(root: int) -> None:
     """TERM for every descendant. The sandbox itself is left out: it would take the run with it before that can tidy up."""
     for process in below(root):
-        if process.name not in but and not process.zombie:
+        if process.name not in SANDBOX and not process.zombie:
             _signal(process, signal.SIGTERM)
 
 
 def end(group: int, left_by: frozenset[int]) -> int:
     """KILL for a process group, for what descends from it and for orphans of this process that are not ``left_by`` others.
 
-    Returns how many processes were still there when it began.
+    Returns how many processes were still there when it began. A sandbox that is on its way out is none of them: what is
+    inside it can become no child of this process.
     """
     first: int | None = None
     for _ in range(ROUNDS):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
         alive = [p for p in below(group) if not p.zombie]
         orphans = [p for p in _all() if p.parent == os.getpid() and p.pid != group and p.pid not in left_by]
         for orphan in orphans:
             alive += [p for p in below(orphan.pid) if not p.zombie]
-        first = len(alive) if first is None else first
+        if first is None:  # before anything is killed here
+            sandbox = [p for p in alive if p.name in SANDBOX and p.parent in (group, os.getpid())]
+            first = len(alive) - len(sandbox)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
         for process in alive:
             _signal(process, signal.SIGKILL)
         for orphan in orphans:

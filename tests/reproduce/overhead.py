@@ -22,7 +22,7 @@ from pgaudit import policy
 from pgaudit.collect import collect
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.reproduce import interpreter, reference
-from pgaudit.reproduce.data import check
+from pgaudit.reproduce.data import inspect
 from pgaudit.reproduce.hardware import Hardware
 from pgaudit.reproduce.plan import Plan, Wishes, make
 from pgaudit.reproduce.runner import Observer, copy_files, run_seed
@@ -41,7 +41,7 @@ def main(pairs: int) -> None:
         reference.write("baseline", folder, (SEED,), tiny=True)
         evidence = Evidence(collect(str(folder)).submissions[0], policy.load().edition_at(None))
         asked = interpreter.ask(None, evidence.submission, evidence.main.body.text if evidence.main else "")
-        plan = make(evidence, asked, Hardware(), check(*reference.tiny_data(folder, "baseline")), Wishes((SEED,)))
+        plan = make(evidence, asked, Hardware(), inspect(*reference.tiny_data(folder, "baseline")), Wishes((SEED,)))
         ratios, shares = [], []
         for number in range(pairs):
             runs = [bare, supervised] if number % 2 else [supervised, bare]

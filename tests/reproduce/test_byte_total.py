@@ -32,20 +32,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 def test_the_bytes_are_those_of_the_documents(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     text = sum(len(document.encode()) for document in DOCUMENTS[:VALIDATION])
-    assert shards_of.check(files.data, files.tokenizer).val_bytes == text
+    assert shards_of.inspect(files.data, files.tokenizer).val_bytes == text
     monkeypatch.setattr(shards, "PIECE", 7)  # the leading space depends on the token before, in another piece too
-    assert shards_of.check(files.data, files.tokenizer).val_bytes == text
+    assert shards_of.inspect(files.data, files.tokenizer).val_bytes == text
 
 
 def test_why_there_is_no_count(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert shards_of.check(files.data, None).val_bytes_how == "no tokenizer is named"
+    assert shards_of.inspect(files.data, None).val_bytes_how == "no tokenizer is named"
     other = tmp_path / "tokenizer.json"
     other.write_text("{}")
-    assert shards_of.check(files.data, other).val_bytes_how == "the tokenizer is no SentencePiece model"
+    assert shards_of.inspect(files.data, other).val_bytes_how == "the tokenizer is no SentencePiece model"
     smaller = write_data(DOCUMENTS, 330, tmp_path, 0.1)
-    assert "is none of the tokenizer's 330 pieces" in shards_of.check(files.data, smaller.tokenizer).val_bytes_how
+    assert "is none of the tokenizer's 330 pieces" in shards_of.inspect(files.data, smaller.tokenizer).val_bytes_how
     monkeypatch.setitem(sys.modules, "sentencepiece", None)
-    found = shards_of.check(files.data, files.tokenizer)
+    found = shards_of.inspect(files.data, files.tokenizer)
     assert (found.val_bytes, found.val_bytes_how) == (None, "sentencepiece is not installed")
 
 
@@ -111,7 +111,7 @@ def test_a_run_shows_what_it_divides_by(files: Files, tmp_path: Path) -> None:
     sandbox_or_skip()
     folder = write_folder(tmp_path / "submission")
     done = reproduce(folder, tmp_path / "runs", "--data", str(files.data), "--tokenizer", str(files.tokenizer))
-    check, tokens = done.check("byte count"), shards_of.check(files.data, None).val_tokens
+    check, tokens = done.check("byte count"), shards_of.inspect(files.data, None).val_tokens
     counted = sum(len(document.encode()) for document in DOCUMENTS[:VALIDATION]) / (tokens - 1)
     assert check["claimed"] == f"{NATS_PER_BPB / math.log(2):.5f} B per token (seed 42)"
     assert check["measured"] == f"{counted:.5f} B per token"

@@ -22,6 +22,14 @@ def test_a_scale_holds_its_values_and_round_ticks(values: list[float], most: int
     assert all(49.9 <= scale(tick) <= 600.1 for tick in ticks)
 
 
+@given(st.integers(1, 10**6), st.integers(2, 12))
+def test_steps_have_whole_ticks(last: int, most: int) -> None:
+    ticks = Scale(0, last, 50, 600).ticks(most, whole=True)
+    assert len(ticks) <= most
+    assert len({f"{tick:,.0f}" for tick in ticks}) == len(ticks)
+    assert all(tick.is_integer() for tick in ticks)
+
+
 def test_texts_and_attributes_are_escaped() -> None:
     text = "</text><script>\"'&"
     found = fromstring(element("g", label(1, 2, text), class_=text))

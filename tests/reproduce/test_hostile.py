@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
+import time
+import uuid
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -13,9 +17,10 @@ import jsonschema
 import pytest
 
 from pgaudit import output
+from pgaudit.reproduce.supervise import Bounds, Ending, supervise
 from pgaudit.sandbox import Backend
-from tests.reproduce.support import SCORES, Done, commands, listing, reproduce, write_folder
-from tests.support import run_pgaudit
+from tests.reproduce.support import MARKER, SCORES, Done, commands, listing, reproduce, still_running, write_folder
+from tests.support import CHECKOUT, run_pgaudit
 
 Rerun = Callable[..., Done]
 
@@ -76,7 +81,7 @@ def test_a_wrong_claim_stops_early(rerun: Rerun) -> None:
     done = rerun("--stop-early", seeds="42,1337,2024", claimed={seed: score - 0.05 for seed, score in SCORES.items()})
     assert done.status == 10
     assert len(done.run["seeds"]) == 1
-    assert "val_bpb fails" in done.run["stopped"]
+    assert done.run["stopped"].startswith("stopped early: val_bpb fails")
 
 
 def test_an_oversized_artifact_fails_whatever_the_log_says(rerun: Rerun) -> None:
@@ -201,6 +206,25 @@ def test_a_process_that_is_left_behind_is_ended(rerun: Rerun) -> None:
     assert rerun(trained=code).run["result"] == "holds"
 
 
+def test_what_is_left_is_counted_without_the_sandbox(tmp_path: Path) -> None:
+    leave = """\
+import os, time
+ready, tell = os.pipe()
+for name in ("bwrap", "left"):
+    if os.fork() == 0:
+        os.setsid()
+        open("/proc/self/comm", "w").write(name)
+        os.write(tell, b".")
+        os.closerange(0, 9)
+        time.sleep(900)
+while len(told := os.read(ready, 2)) < 2:
+    os.write(tell, told)
+"""
+    seen = supervise([sys.executable, "-c", leave], {}, tmp_path / "output", Bounds())
+    assert (seen.ending, seen.left) == (Ending.FINISHED, 1)
+    assert not any(leave in command for command in commands())
+
+
 def test_a_run_that_changes_what_it_shipped_is_remarked(rerun: Rerun) -> None:
     hidden = "was = os.stat('README.md'); open('README.md', 'r+').write('#'); os.utime('README.md', ns=(was.st_atime_ns, was.st_mtime_ns))"
     done = rerun(trained=f"open('train_gpt.py', 'w').write('pass')\n{hidden}")
@@ -227,6 +251,51 @@ def test_bare_runs_are_asked_for_and_said(tmp_path: Path) -> None:
     assert not done.run["enclosed"]
     assert "this user's rights" in done.run["sandbox"]
     assert done.run["seeds"][0]["left_running"] >= 1
+
+
+def test_a_container_is_ended_with_its_client(tmp_path: Path) -> None:
+    running, tools = tmp_path / "running", tmp_path / "bin"
+    running.mkdir()
+    tools.mkdir()
+    docker = f"""#!/bin/sh
+case "$1" in
+run)
+    for word; do
+        if [ "$before" = --name ]; then name=$word; fi
+        before=$word
+    done
+    if [ "$word" = true ]; then exit 0; fi
+    touch "{running}/$name" "{running}.$name"
+    exec sleep 900;;
+rm) rm "{running}/$3";;
+esac
+"""
+    (tools / "docker").write_text(docker)
+    (tools / "docker").chmod(0o755)
+    folder, path = write_folder(tmp_path / "submission"), f"{tools}:{os.environ['PATH']}"
+    options = ("--seeds", "42", "--gpus", "0", "--image", "image:1", "--silence-limit", "1", "--grace", "0.3")
+    done = run_pgaudit("reproduce", folder, "--runs", tmp_path / "runs", *options, PATH=path)
+    assert "no output for 1 s" in done.out, done.err
+    assert list(tmp_path.glob("running.*"))
+    assert not list(running.iterdir())
+
+
+def test_a_scheduler_that_ends_pgaudit_ends_the_run(tmp_path: Path) -> None:
+    folder, marker = write_folder(tmp_path / "submission", step="time.sleep(900)"), uuid.uuid4().hex
+    command = [sys.executable, "-m", "pgaudit", "reproduce", str(folder), "--runs", str(tmp_path / "runs")]
+    command += ["--gpus", "0", "--set", f"{MARKER}={marker}", "--no-sandbox-i-accept-the-risk"]
+    with subprocess.Popen(command, cwd=CHECKOUT, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            until = time.monotonic() + 60
+            while not list(still_running(marker)) and process.poll() is None and time.monotonic() < until:
+                time.sleep(0.05)
+            assert process.poll() is None
+            process.terminate()
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert not list(still_running(marker))
+    assert process.returncode == 130
 
 
 def test_code_that_the_run_loads_is_weighed_whatever_the_script_names(rerun: Rerun, tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ def test_finished_seeds_are_found_again(tmp_path: Path) -> None:
     ledger.start(42)
     ledger.finish(42, {"val_bpb": 1.2})
     ledger.start(1337)
-    again = Ledger.open(tmp_path)  # the first is not closed: its process was killed
+    ledger.release()  # and not closed: its process was killed
+    again = Ledger.open(tmp_path)
     again.resume("plan")
     assert again.finished(42) == {"val_bpb": 1.2}
     assert again.finished(1337) is None
@@ -121,6 +122,23 @@ def test_a_killed_command_goes_on_without_repeating_a_seed(sandbox: Backend, tmp
         time.sleep(0.05)
     assert (runs / "run1/seed42/output.log").stat().st_mtime_ns == kept
     assert _seeds(ledger) == [(42, True), (1337, False)]
+
+
+def test_a_run_that_goes_on_elsewhere_is_left_alone(tmp_path: Path) -> None:
+    first, second = Ledger.open(tmp_path), Ledger.open(tmp_path)
+    first.begin("plan", "{}")
+    with pytest.raises(LedgerError, match="another pgaudit is at this run"):
+        second.resume("plan")
+    second.begin("plan", "{}")  # a run of its own
+    first.close()
+    second.close()
+    third = Ledger.open(tmp_path)
+    third.resume("plan")
+    fourth = Ledger.open(tmp_path)
+    fourth.resume("plan")  # the same files in two pull requests
+    assert (third.run, fourth.run) == (2, 1)
+    third.close()
+    fourth.close()
 
 
 def test_a_finished_run_is_only_reported_again(sandbox: Backend, tmp_path: Path) -> None:

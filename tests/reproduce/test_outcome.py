@@ -13,7 +13,7 @@ import pytest
 from pgaudit import policy
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.output import Format
-from pgaudit.output.reproduction import render, render_plan
+from pgaudit.output.reproduction import headline, render, render_plan
 from pgaudit.reproduce.calibration import Calibration, pace
 from pgaudit.reproduce.check import Status
 from pgaudit.reproduce.hardware import Gpu, Hardware
@@ -229,6 +229,21 @@ def test_what_cannot_be_changed_any_more_stops_early() -> None:
     assert hopeless(evidence, plan, SEEDS[:1]) == ""
     assert "size fails" in hopeless(evidence, plan, each(model_bytes=16_000_000)[:1])
     assert "did not finish: boom" in hopeless(evidence, plan, each(ending="crashed", explanation="boom")[:1])
+
+
+def test_seeds_that_are_missing_keep_a_rerun_open_and_are_named() -> None:
+    run = replace(reproduction(H100, SEEDS[:2]), stopped="seed 2024 was not run: no node is left that can")
+    assert run.result is Result.INCOMPLETE
+    assert headline(run) == "not decided: seed 2024 (not run)"
+    report = report_of(run, collected(), policy.load().edition_at(None), scan=False)
+    shown = render(run, report, Format.TERMINAL)
+    assert "! seed 2024 was not run: no node is left that can" in shown
+    assert "stopped early" not in shown
+
+
+def test_a_time_that_was_not_seen_is_not_shown_as_none() -> None:
+    run = reproduction(CPU, each(ending="crashed", stepping=0.0, training=None, evaluation=None))
+    assert {check.measured for check in run.checks if check.name in ("training time", "evaluation time")} == {""}
 
 
 def test_a_run_is_a_report_of_the_usual_kind() -> None:

@@ -62,7 +62,7 @@ def test_limits_follow_the_policy_and_the_hardware() -> None:
 def test_a_plan_outlives_its_process(tmp_path: Path) -> None:
     write_shard(tmp_path / "fineweb_train_000000.bin", 10)
     write_shard(tmp_path / "fineweb_val_000000.bin", 7)
-    plan = replace(plan_of(evidence_of(collected(readme=README)), H100), data=data.check(tmp_path, None))
+    plan = replace(plan_of(evidence_of(collected(readme=README)), H100), data=data.inspect(tmp_path, None))
     again = Plan.read(json.loads(json.dumps(plan.document())))
     assert (again, again.digest, again.command(7)) == (plan, plan.digest, plan.command(7))
     of_another_version = plan.document()
@@ -114,7 +114,7 @@ def test_data_are_counted_and_hashed(tmp_path: Path) -> None:
         ("fineweb_val_000000.bin", 7),
     ):
         write_shard(tmp_path / name, tokens)
-    found = data.check(tmp_path, None)
+    found = data.inspect(tmp_path, None)
     assert (found.train_shards, found.train_tokens, found.val_tokens) == (2, 15, 7)
     assert len(found.val_sha256) == 64
     assert found.mounts[0].target == f"{WORK}/data/datasets/{tmp_path.name}"
@@ -122,18 +122,18 @@ def test_data_are_counted_and_hashed(tmp_path: Path) -> None:
 
 def test_data_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TargetError, match="no fineweb_train"):
-        data.check(tmp_path, None)
+        data.inspect(tmp_path, None)
     write_shard(tmp_path / "fineweb_train_000000.bin", 10)
     with pytest.raises(TargetError, match="no fineweb_val"):
-        data.check(tmp_path, None)
+        data.inspect(tmp_path, None)
     write_shard(tmp_path / "fineweb_val_000000.bin", 10, 9)
     with pytest.raises(TargetError, match="cut off or damaged"):
-        data.check(tmp_path, None)
+        data.inspect(tmp_path, None)
     (tmp_path / "fineweb_val_000000.bin").write_bytes(b"\0" * 2000)
     with pytest.raises(TargetError, match="does not begin with"):
-        data.check(tmp_path, None)
+        data.inspect(tmp_path, None)
     with pytest.raises(TargetError, match="no such tokenizer"):
-        data.check(tmp_path, tmp_path / "tokenizer.model")
+        data.inspect(tmp_path, tmp_path / "tokenizer.model")
 
 
 def test_a_scheduler_hands_out_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,6 +215,11 @@ def test_a_plan_is_shown_and_nothing_runs(tmp_path: Path) -> None:
         (("--data", "nowhere"), "no fineweb_train"),
         (("--python", "/no/python"), "is no Python"),
         (("--resume",), "holds no run of this plan"),
+        (("--launcher", "-m 'x"), "cannot be split into words"),
+        (("--tokenizer", "nowhere"), "--tokenizer goes with the token shards"),
+        (("--preset", "baseline"), "--preset is for the bundled reference trainer"),
+        (("--output", "/no/such/folder/report.json"), "no file can be written there"),
+        (("--emit", "slurm", "--plan"), "--plan shows what would be run"),
     ],
 )
 def test_usage(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
@@ -226,6 +231,15 @@ def test_usage(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
     assert done.status == 2, done.err
     assert message in done.err
     assert done.out == ""
+    assert not (tmp_path / "runs" / "run1").exists()
+
+
+@pytest.mark.parametrize("option", ["--pr", "--prs", "--rev", "--base"])
+def test_what_is_of_a_clone_does_not_start_the_bundled_trainer(tmp_path: Path, option: str) -> None:
+    done = run_pgaudit("reproduce", option, "4", "--runs", tmp_path / "runs")
+    assert done.status == 2
+    assert f"{option} is of a clone" in done.err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_an_unknown_preset_and_an_empty_folder(tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ def documents(folder: Path) -> list[tuple[int, ...]]:
 
 
 def test_another_order_has_the_same_documents_in_the_same_shards(small: Path, tmp_path: Path) -> None:
-    official = shards_of.check(small, None)
+    official = shards_of.inspect(small, None)
     swap = shuffled(official)
     changed = swap.data(official, tmp_path / "other")
     assert changed is not None
@@ -247,7 +247,7 @@ def test_byte_side_files_go_with_their_tokens(tmp_path: Path) -> None:
     for path in sorted(folder.glob("fineweb_val_*.bin")):  # the bytes of a token: its number plus one
         text = np.concatenate(list(Text([path]).pieces())) + np.uint16(1)
         write([text], [(folder / path.name.replace("val_", "val_bytes_"), len(text))])
-    official = shards_of.check(folder, None)
+    official = shards_of.inspect(folder, None)
     assert official.val_tokens == 4000
     tokens = np.concatenate(list(Text(official.validation).pieces())).astype(int)
     assert official.val_bytes == tokens[1:].sum() + 3999
@@ -261,7 +261,7 @@ def test_byte_side_files_go_with_their_tokens(tmp_path: Path) -> None:
 
 
 def test_a_longer_text_is_cut_to_the_length_of_the_official_one(small: Path, held: Path, tmp_path: Path) -> None:
-    official = shards_of.check(small, None)
+    official = shards_of.inspect(small, None)
     swap = held_out(official, held)
     assert swap.tokens == SMALL
     swap.data(official, tmp_path / "other")
@@ -271,7 +271,7 @@ def test_a_longer_text_is_cut_to_the_length_of_the_official_one(small: Path, hel
 
 
 def test_texts_that_cannot_stand_in_are_refused(small: Path, tmp_path: Path) -> None:
-    official = shards_of.check(small, None)
+    official = shards_of.inspect(small, None)
     for name in ("fineweb_train_000000.bin", "fineweb_val_000001.bin"):
         copy = tmp_path / "copy.bin"
         copy.write_bytes((small / name).read_bytes())
@@ -291,7 +291,7 @@ def test_without_documents_there_is_no_other_order(tmp_path: Path) -> None:
     write_text(folder / "fineweb_train_000000.bin", 1000, 1)
     write_text(folder / "fineweb_val_000000.bin", 1000, 2, bos=2)
     with pytest.raises(TargetError, match="0 begin with token 1"):
-        shuffled(shards_of.check(folder, None))
+        shuffled(shards_of.inspect(folder, None))
 
 
 # What a difference says

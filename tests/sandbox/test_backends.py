@@ -104,6 +104,15 @@ def test_without_a_sandbox_it_refuses_and_says_how_to_get_one(monkeypatch: pytes
         find("image:1")
 
 
+def test_what_docker_says_is_its_reason_and_not_its_advice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    false = tmp_path / "docker"
+    false.write_text("#!/bin/sh\nprintf 'docker: no daemon here.\\n\\nRun docker --help for more\\n' >&2\nexit 125\n")
+    false.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(SandboxUnavailable, match=r"docker: no daemon here\.; podman"):
+        find("image:1")
+
+
 def test_a_sandbox_that_the_kernel_refuses_does_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     false = tmp_path / "bwrap"
     false.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")

@@ -30,9 +30,11 @@ class Scale:
         """The place of a value."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
-    def ticks(self, most: int) -> tuple[float, ...]:
-        """At most ``most`` round numbers within the scale."""
+    def ticks(self, most: int, *, whole: bool = False) -> tuple[float, ...]:
+        """At most ``most`` round numbers within the scale, whole ones where only those have a meaning."""
         step = _round_step((self.high - self.low) / max(most - 1, 1))
+        if whole:
+            step = max(1.0, 5.0 if step == 2.5 else step)
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return tuple(round(index * step, 12) + 0.0 for index in range(first, last + 1))
 

@@ -50,7 +50,7 @@ def _draw(overlay: Overlay, rerun: Curve, width: int) -> Markup:
     y = Scale(*padded(_telling(both, last), least=0.01), TOP + LOSS, TOP)
     bottom = TOP + LOSS + (GAP + DIFFERENCE if overlay.differences else 0)
     parts = [
-        axis_below(x, bottom, TOP, x.ticks(4 if width < 500 else 8), "{:,.0f}".format),
+        axis_below(x, bottom, TOP, x.ticks(4 if width < 500 else 8, whole=True), "{:,.0f}".format),
         axis_left(y, x, y.ticks(6), "{:g}".format),
         label(LEFT, 12, "loss, nats per token", kind="caption"),
         label(width - RIGHT, bottom + 32, "training step", anchor="end", kind="caption"),

@@ -11,7 +11,14 @@ from pgaudit.output.page.bars import Bar, Bars, bar_picture
 from pgaudit.output.page.chart import Picture
 from pgaudit.output.page.curves import loss_picture
 from pgaudit.output.page.equivalence import equivalence_picture
-from pgaudit.output.reproduction import curves_in_words, hardware_in_words, headline, remarks_of, verdict_of
+from pgaudit.output.reproduction import (
+    bounds_in_words,
+    curves_in_words,
+    hardware_in_words,
+    headline,
+    remarks_of,
+    verdict_of,
+)
 from pgaudit.policy import Edition
 from pgaudit.report import Report
 from pgaudit.reproduce.curves import Curve, Overlay
@@ -171,7 +178,7 @@ def _seed_rows(run: Reproduction) -> Iterator[tuple[str, ...]]:
             *("" if score is None else f"{score:.6f}" for score in (seed.val_bpb, seed.val_loss)),
             *("" if time is None else f"{time:,.1f}" for time in times),
             *("" if size is None else f"{size:,}" for size in (seed.total_bytes, seed.reported_total_bytes)),
-            f"{seed.peak_bytes / 2**20:,.0f} MiB",
+            f"{seed.peak_bytes / 2**20:,.0f} MiB" if seed.peak_bytes else "",
             seed.ending,
         )
 
@@ -196,13 +203,7 @@ def _machine(run: Reproduction) -> Iterator[tuple[str, str]]:
     yield "Interpreter", f"{plan.interpreter.path} (Python {plan.interpreter.version})"
     yield "Command from", plan.command_source
     yield from _data(plan)
-    yield (
-        "Ended after",
-        (
-            f"start {plan.bounds.start:g} s, training {plan.bounds.training:g} s, evaluation {plan.bounds.evaluation:g} s, "
-            f"silence {plan.bounds.silence:g} s, in all {plan.bounds.total:g} s; grace {plan.bounds.grace:g} s"
-        ),
-    )
+    yield "Ended after", bounds_in_words(plan.bounds)
     yield "Plan", plan.digest
 
 
