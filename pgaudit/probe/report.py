@@ -49,7 +49,7 @@ def _overruled(finding: Finding, held: set[str], rules: Mapping[str, Rule]) -> F
     suspected = not finding.decides and not finding.dormant and finding.severity is not Severity.NOTE
     if rule is None or not suspected or not rule.conditions or not set(rule.conditions) <= held:
         return finding
-    facts = {**finding.facts, "overruled": f"measured: {' and '.join(rule.conditions)} hold"}
+    facts = {**finding.facts, "overruled": f"{' and '.join(rule.conditions)} held when it was measured"}
     return replace(finding, severity=Severity.NOTE, facts=facts)
 
 
