@@ -5,6 +5,7 @@ Phrases repeat, so that n-gram caches hit; documents begin with the tokenizer's 
 
 from __future__ import annotations
 
+import os
 import random
 import tempfile
 from collections.abc import Sequence
@@ -53,10 +54,14 @@ def make(vocabulary: int) -> Text:
 
     path = cached_tokenizer(vocabulary)
     if not path.is_file():
-        try:
-            train_tokenizer(synthetic_documents(vocabulary), vocabulary, path)
-        except BadInput as problem:
-            raise NoText(str(problem)) from None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            made = Path(folder, path.name)
+            try:
+                train_tokenizer(synthetic_documents(vocabulary), vocabulary, made)
+            except BadInput as problem:
+                raise NoText(str(problem)) from None
+            made.replace(path)  # whole or not at all: another probe may look for it now
     import sentencepiece
 
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(path))
@@ -92,8 +97,6 @@ def _bytes(validation: Tokens, tokenizer: Path) -> int:
 
 def cached_tokenizer(vocabulary: int) -> Path:
     """Where the tokenizer of a vocabulary is kept between runs."""
-    import os
-
     root = Path(os.environ.get("PGAUDIT_CACHE_DIR") or Path.home() / ".cache" / "pgaudit")
     return root / "probe" / f"tokenizer_{vocabulary}.model"
 
