@@ -19,13 +19,17 @@ from pgaudit.cli.common import (
     submissions,
     writing,
 )
-from pgaudit.errors import ExitCode
+from pgaudit.errors import ExitCode, TargetError
 from pgaudit.output import Format
 
 if TYPE_CHECKING:
     from pgaudit.evidence.evidence import Evidence
     from pgaudit.probe.probe import Probed
     from pgaudit.sandbox import Backend
+
+
+NEEDED = "import numpy, torch"
+"""What the host inside the sandbox stands on."""
 
 
 def probe(
@@ -84,7 +88,12 @@ def _probe(
 
     folder = keep / evidence.submission.folder.replace("/", "_") if keep else probing.scratch()
     try:
-        asked = interpreter.ask(python, evidence.submission, "")
+        asked = interpreter.ask(python, evidence.submission, NEEDED)
+        if lacking := [name for name in asked.missing if name.removeprefix("module ") in NEEDED]:
+            raise TargetError(
+                f"{asked.path} lacks what the probe needs: {', '.join(lacking)}",
+                hint="install pgaudit[probe] there, or name another Python with --python",
+            )
         return probing.probe(evidence, backend, asked, folder, seconds, jobs)
     finally:
         if keep is None:

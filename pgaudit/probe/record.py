@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
+ARRAYS, DOCUMENT = "record.npz", "record.json"
+"""The two files of a run's record."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 import pgaudit
 from pgaudit.evidence.evidence import Evidence
 from pgaudit.probe import text as texts
 from pgaudit.probe.experiment import PLAIN
-from pgaudit.probe.record import RunRecord, Site
+from pgaudit.probe.reading import read
+from pgaudit.probe.record import RunRecord
 from pgaudit.probe.rewrite import rewrite
 from pgaudit.probe.text import Text, Tokens
 from pgaudit.reproduce.interpreter import Interpreter
 from pgaudit.reproduce.runner import copy_files
 from pgaudit.reproduce.supervise import Bounds, supervise
+from pgaudit.reproduce.weigh import bytes_written
 from pgaudit.sandbox import Backend, Box, Limits, Mount
 from pgaudit.sandbox.box import PATH, TEMPORARY, WORK
 
 CODE = "/pgaudit-probe"
 GIB = 2**30
+PROCESSES, DISK_BYTES = 256, 8 * GIB
+"""Of all runs that go on together."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def run(
             "TMPDIR": TEMPORARY,
         },
         (*interpreter.mounts, Mount(package, f"{CODE}/pgaudit")),
-        Limits(memory_bytes=16 * GIB, processes=256),
+        Limits(memory_bytes=16 * GIB, processes=PROCESSES),
     )
     backend.prepare(box)
     total = settings.seconds * (1 + len(variants) / settings.jobs) + 60
@@ -94,29 +95,7 @@ def run(
         backend.command(box),
         {"PATH": os.environ.get("PATH", os.defpath)},
         folder / "output.log",
-        Bounds(start=total, training=total, evaluation=total, silence=total, total=total, grace=5, processes=256),
+        Bounds(total, total, total, total, total, grace=5, processes=PROCESSES, disk_bytes=DISK_BYTES),
+        lambda: bytes_written(work, temporary),
     )
     return {name: read(work / name, name) for name in variants}
-
-
-def read(folder: Path, name: str) -> RunRecord:
-    """The record of one run; one that wrote none was ended by its limit or took itself down."""
-    path = folder / "record.npz"
-    if not path.is_file():
-        return RunRecord(
-            name, "no record: it took too long or ended itself", (), (), (), np.zeros(1, np.int64), np.zeros(0)
-        )
-    with np.load(path, allow_pickle=False) as found:
-        document = ast.literal_eval(str(found["document"]))
-        return RunRecord(
-            name,
-            document["ending"],
-            tuple(map(tuple, document["printed"])),
-            tuple(Site(*site) for site in document["sites"]),
-            tuple(found["calls"].tolist()),
-            found["offsets"],
-            found["values"],
-            tuple(document["changes"]),
-            tuple(document["substituted"]),
-            document["seconds"],
-        )

@@ -30,7 +30,7 @@ HEADER_WORDS, MAGIC, VERSION = 256, 20240520, 1
 
 
 class NoText(Exception):
-    """No tokenizer of the size that the script expects can be made."""
+    """No tokenizer of the size that the script expects can be made, or none at all."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,12 @@ class Text:
 
 def make(vocabulary: int) -> Text:
     """The text for a vocabulary; the same in every call."""
-    from reference_trainer.data import encode, train_tokenizer
-    from reference_trainer.errors import BadInput
-    from reference_trainer.speed import synthetic_documents
-
+    try:
+        from reference_trainer.data import encode, train_tokenizer
+        from reference_trainer.errors import BadInput
+        from reference_trainer.speed import synthetic_documents
+    except ImportError as missing:
+        raise NoText(f"{missing.name} is not installed: the extra `probe` brings it") from None
     path = cached_tokenizer(vocabulary)
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)

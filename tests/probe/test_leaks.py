@@ -35,3 +35,16 @@ def test_a_leak_is_proved_and_its_twin_holds(case: Case, tmp_path: Path) -> None
     else:
         assert set(outcomes.values()) == {"holds"}, sentences
     assert found["probe"]["changes"]
+
+
+def test_a_run_that_writes_its_own_record_is_not_believed(tmp_path: Path) -> None:
+    sandbox_or_skip()
+    folder = tmp_path / "submission"
+    folder.mkdir()
+    script = "import os\nfor name in ('record.npz', 'record.json'):\n    open(name, 'w').write('[]')\nos._exit(0)\n"
+    (folder / "train_gpt.py").write_text(script)
+    done = run_pgaudit("probe", folder, "--format", "json")
+    probe = json.loads(done.out)["submissions"][0]["probe"]
+    assert {each["outcome"] for each in probe["measurements"]} == {"could not run"}
+    assert "its record cannot be used" in probe["measurements"][0]["sentence"]
+    assert not probe["judged"]

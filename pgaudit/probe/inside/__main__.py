@@ -80,7 +80,7 @@ def _child(folder: Path, plan: dict[str, Any]) -> None:
         traceback.print_exc()
         ending = f"{type(problem).__name__}: {problem}"[:500]
     recorder.save(
-        here / "record.npz",
+        here,
         ending=ending,
         seconds=time.monotonic() - began,
         processor_seconds=time.process_time(),

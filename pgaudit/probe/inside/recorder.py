@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pgaudit.probe.record import ARRAYS, DOCUMENT
 from pgaudit.probe.shrink import Number, Shrinker
 
 MOST_VALUES = 20_000
@@ -60,16 +62,16 @@ class Recorder:
         """What the submission prints, line by line."""
         self.printed += [(len(self.calls), line) for line in text.splitlines()]
 
-    def save(self, path: Path, **more: Any) -> None:
-        """Write the record for ``runner`` to read."""
-        values = np.concatenate(self.values) if self.values else np.zeros(0)
+    def save(self, folder: Path, **more: Any) -> None:
+        """Write the record for ``probe.reading`` to read."""
         np.savez(
-            path,
-            values=values,
+            folder / ARRAYS,
+            values=np.concatenate(self.values) if self.values else np.zeros(0),
             offsets=np.array(self.offsets, dtype=np.int64),
             calls=np.array(self.calls, dtype=np.int64),
-            document=np.array(repr({"sites": list(self.sites), "printed": self.printed, **more})),
         )
+        document = {"sites": list(self.sites), "printed": self.printed, **more}
+        (folder / DOCUMENT).write_text(json.dumps(document), "utf-8")
 
 
 @dataclass(frozen=True, slots=True)
