@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -190,14 +191,23 @@ def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
 def test_seeds_of_a_node_that_dies_are_run_elsewhere(
     cluster: Any, nodes: Callable[..., list[Any]], tmp_path: Path, data: Path
 ) -> None:
-    first, second = nodes(2)
+    _, second = nodes(2)
     folder, runs, marker = write_folder(tmp_path / "submission", step=WAIT), tmp_path / "runs", uuid.uuid4().hex
     with running(words(runs, data, marker, folder, *on(cluster))) as process:
         until(lambda: len(list(runs.glob("run1/seed*/node-*/output.log"))) == 2 or process.poll() is not None)
+        assert process.stderr is not None
+        assert process.stdout is not None
+        said: list[str] = []
+        hearing = Thread(target=said.extend, args=(process.stderr,))
+        hearing.start()
         cluster.remove_node(second, allow_graceful=False)
-        until(lambda: len(list(runs.glob(f"run1/seed*/node-{first.node_id[:12]}"))) == 1 or process.poll() is not None)
+        # Not before its loss is seen: what runs there may go on for a while, and would come to its end.
+        until(lambda: ": lost on " in "".join(said) or process.poll() is not None)
         (data / "go").touch()
-        out, err = process.communicate()
+        out = process.stdout.read()
+        hearing.join()
+        process.wait()
+    err = "".join(said)
     there = same(json.loads(out))
     assert process.returncode == 0, err
     begun = started(err)
