@@ -96,7 +96,7 @@ def judge(runs: Runs, expected: str, text: Text) -> tuple[Measurement, ...]:
     if why := obstacle(runs):
         return tuple(Measurement(condition, Outcome.COULD_NOT_RUN, why) for condition in Condition)
     early, late = _future(runs, expected)
-    return early, _sum(runs, late, text.vocabulary), late, _bytes(runs, text.bytes)
+    return early, _sum(runs, late, expected, text.vocabulary), late, _bytes(runs, text.bytes)
 
 
 def _future(runs: Runs, expected: str) -> tuple[Measurement, Measurement]:
@@ -168,7 +168,7 @@ def _learning(reach: int, fits: int, expected: str, site: Site, numbers: Mapping
     return measured(Outcome.HOLDS, "nothing is learned while it is scored")
 
 
-def _sum(runs: Runs, late: Measurement, vocabulary: int) -> Measurement:
+def _sum(runs: Runs, late: Measurement, expected: str, vocabulary: int) -> Measurement:
     """The probabilities that were measured at the last place, each for another token there."""
     site = runs.base.site
     own = runs.changed(LAST)
@@ -188,6 +188,9 @@ def _sum(runs: Runs, late: Measurement, vocabulary: int) -> Measurement:
     if total > 1 + 1e-4:
         return Measurement(Condition.NORMALISED, Outcome.VIOLATED, sentence, site, numbers)
     if is_cross_entropy(runs.records[BASE], float(runs.base.values[place])):
+        if expected == COUNTS:  # nothing was mixed in at this place, so that the mixture was not measured
+            unmixed = f"an {expected} is read, but the last score is a plain cross entropy"
+            return Measurement(Condition.NORMALISED, Outcome.NOT_EXERCISED, unmixed, site, numbers)
         return Measurement(Condition.NORMALISED, Outcome.HOLDS, f"a cross entropy of logits; {sentence}", site, numbers)
     if numbers["estimate"] > SUSPICIOUS:
         unproven = (

@@ -146,3 +146,12 @@ def _last(chance: float) -> Vector:
 def test_the_bytes_that_the_score_divides_by(byte_count: int, outcome: Outcome) -> None:
     records = {name: record(name, byte_count=byte_count) for name in (BASE, PLAIN, REPEAT)}
     assert judged({**honest(), **records})[Condition.BYTES].outcome is outcome
+
+
+def test_a_cache_that_mixed_nothing_in_was_not_measured() -> None:
+    base = record(BASE)
+    softmax = replace(base, sites=(Site("train_gpt.py", 9, "loss"), *base.sites[1:]))
+    records = {name: replace(each, sites=softmax.sites) for name, each in honest().items()}
+    few = {f"token{token}": replace(record(f"token{token}", _last(0.0005)), sites=softmax.sites) for token in range(2)}
+    assert judged({**records, **few})[Condition.NORMALISED].outcome is Outcome.HOLDS
+    assert judged({**records, **few}, judge.COUNTS)[Condition.NORMALISED].outcome is Outcome.NOT_EXERCISED
